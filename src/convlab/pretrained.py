@@ -44,7 +44,7 @@ def _batch_norm(channels: int) -> nn.BatchNorm2d:
 
 
 def _same_padding(kernel_size: int, stride: int) -> nn.ZeroPad2d:
-    """TensorFlow's SAME padding for a side that `stride` divides; an odd pixel goes to the bottom and right."""
+    """TensorFlow's SAME padding for a side that `stride` divides; an odd pixel goes bottom and right."""
     total = kernel_size - stride
     before, after = total // 2, total - total // 2
     return nn.ZeroPad2d((before, after, before, after))
@@ -76,7 +76,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
-        y = x
+        y: Tensor = x
         if self.widens:
             y = self.expand_relu(self.expand_bn(self.expand_conv(y)))  # (N, wide, H, W)
         y = self.depthwise_conv(self.pad(y))  # (N, wide, H / stride, W / stride)
