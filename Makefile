@@ -1,0 +1,48 @@
+# make serve      build the book and read it at http://localhost:8000 (PORT=8001 for another port)
+# make test       check everything: style, types, library, notebooks, pages, JupyterLab
+# make book       build the book into _build/html
+# make notebooks  run every chapter again and store its outputs
+# make bench      measure the library's speed
+# make clean      remove everything that make made
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PORT ?= 8000
+BIN := .venv/bin
+.PHONY: serve test book notebooks bench clean
+.DELETE_ON_ERROR:
+
+serve: book
+	@$(BIN)/python tools/serve.py _build/html $(PORT)
+
+test: .venv/all
+	$(BIN)/python tools/chromium.py
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 --dist loadscope
+
+book: .venv/site
+	$(BIN)/jupyter-book build . -q -W -n --keep-going
+
+notebooks: .venv/all
+	$(BIN)/python tools/notebooks.py
+
+bench: .venv/all
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -s benchmarks
+
+clean:
+	rm -rf .venv _build .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+
+# Each stamp is written last, so that an interrupted installation is done again.
+.venv/made:
+	@$(PYTHON) tools/make_venv.py .venv
+	@touch $@
+
+.venv/site: .venv/made requirements.txt pyproject.toml
+	grep == requirements.txt > .venv/constraints.txt
+	$(BIN)/pip install -q -c .venv/constraints.txt -e '.[docs]'
+	@touch $@
+
+.venv/all: .venv/made requirements.txt pyproject.toml
+	$(BIN)/pip install -q -r requirements.txt
+	@touch $@
