@@ -1,10 +1,10 @@
 """Draw the landing page's picture and the logo: ``python tools/pictures.py``.
 
-The picture has four panels: a photograph, then maps of it from three depths of EfficientNet-Lite0. The maps get
-smaller and there are more of them. Each panel shows those maps of its layer that vary most, strongest first.
+The picture has four panels: a photograph, then maps of it from three depths of EfficientNet-Lite0. The maps
+get smaller and there are more of them. Each panel shows those of its layer that vary most, strongest first.
 
-The logo is a convolution: a letter C of 5×5 pixels, the window of a 3×3 kernel, and the 3×3 outputs after ReLU,
-which have found the upright stroke.
+The logo is a convolution: a letter C of 5×5 pixels, the window of a 3×3 kernel, and the 3×3 outputs after
+ReLU, which have found the upright stroke.
 """
 
 from __future__ import annotations
@@ -92,6 +92,5 @@ def logo() -> str:
 if __name__ == "__main__":
     save(landing(), PATH)
     LOGO.write_text(logo(), encoding="utf-8")
-    print(
-        f"{PATH.name}: {PATH.stat().st_size / 1000:.0f} kB, {LOGO.name}: {LOGO.stat().st_size / 1000:.0f} kB"
-    )
+    for path in (PATH, LOGO):
+        print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
