@@ -1,4 +1,4 @@
-"""Find the Chromium that the page tests use, and install one where there is none: `python tools/chromium.py`."""
+"""Find the Chromium that the page tests use; install one where there is none: `python tools/chromium.py`."""
 
 import os
 import shutil

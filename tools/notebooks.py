@@ -27,7 +27,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from PIL import Image
 
-CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
+CHAPTERS = sorted((Path(__file__).resolve().parent.parent / "chapters").glob("*.ipynb"))
 CELL_TIMEOUT = 60  # seconds
 PIXEL_BOUND = 0.05  # largest mean absolute difference of two equal pictures, on the scale 0 … 255
 CELL_METADATA = {"tags", "mystnb", "jupyter", "nbval_reason"}
@@ -70,6 +70,7 @@ class MemoryWatch(threading.Thread):
         self.stopped = threading.Event()
 
     def run(self) -> None:
+        """Keep the largest sum."""
         while not self.stopped.wait(0.05):
             try:
                 family = [self.process, *self.process.children(recursive=True)]
@@ -79,7 +80,7 @@ class MemoryWatch(threading.Thread):
 
 
 def execute(path: Path) -> Run:
-    """Run a notebook from top to bottom in a fresh kernel, in the notebook's folder; raise if a cell fails."""
+    """Run a notebook from top to bottom in a fresh kernel, in its own folder; raise if a cell fails."""
     notebook = read(path)
     for cell in code_cells(notebook):
         cell.outputs, cell.execution_count = [], None
@@ -143,9 +144,8 @@ def problems(notebook: NotebookNode) -> list[str]:
             for text in texts(output):
                 for pattern in (MACHINE_PATH, WARNING_TEXT):
                     if match := pattern.search(text):
-                        found.append(
-                            f"code cell {number} prints {text[max(0, match.start() - 40) : match.end() + 40]!r}"
-                        )
+                        context = text[max(0, match.start() - 40) : match.end() + 40]
+                        found.append(f"code cell {number} prints {context!r}")
     return found
 
 
@@ -226,7 +226,7 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a chapter would change")
-    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(CHAPTERS.glob("*.ipynb")))
+    parser.add_argument("notebooks", nargs="*", type=Path, default=CHAPTERS)
     arguments = parser.parse_args(argv)
     failed = False
     for path in arguments.notebooks:

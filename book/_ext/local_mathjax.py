@@ -1,4 +1,4 @@
-"""Serve MathJax from the built site: the one script and its fonts, copied from the package django-static-mathjax."""
+"""Serve MathJax from the built site: one script and its fonts, from the package django-static-mathjax."""
 
 import shutil
 from importlib.util import find_spec
@@ -10,7 +10,7 @@ FILES = ("tex-mml-chtml.js", "output/chtml/fonts")
 
 
 def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
-    """Copy MathJax beside the pages, not under `_static`: there the theme would load each file on every page."""
+    """Copy MathJax beside the pages, not under `_static`: the theme would load its script on every page."""
     if exception or app.builder.format != "html":
         return
     spec = find_spec("mathjax")
