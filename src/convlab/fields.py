@@ -296,7 +296,7 @@ def _steps_of_module(model: nn.Module) -> tuple[tuple[_Step, ...], dict[str, int
             raise ValueError(f"`model` must take one image, but its forward takes `{node.target}` as well")
         if node.op == "output":
             results = _with_output(results, node.args[0], numbers)
-        elif node.op == "placeholder" or (parents and _function(node) not in _ASK_SIZE):
+        elif node.op == "placeholder" or (parents and not _asks_size(node)):
             numbers[node] = len(steps)
             steps.append(_step(node, parents, model))
     return tuple(steps), {path: numbers[node] for path, node in results.items()}
@@ -337,7 +337,7 @@ def _step(node: fx.Node, parents: tuple[int, ...], model: nn.Module) -> _Step:
         module = model.get_submodule(str(node.target))
         name, label, windows = f"`{node.target}`", type(module).__name__, _windows_of_module(module)
     else:
-        name, label, windows = f"`{node.name}`", "function", _windows_of_function(node)
+        name, label, windows = f"`{node.name}`", _function(node), _windows_of_function(node)
     if windows is None:
         raise ValueError(f"no rule is known for {name} ({label}), or not with these arguments")
     return _Step(name, parents, windows)
@@ -361,6 +361,8 @@ def _windows_of_module(module: nn.Module) -> _Windows | None:
             return _Window(parts=height or 0), _Window(parts=width or 0)  # None leaves an axis as it is
         case nn.Linear() | nn.Flatten(start_dim=0 | 1, end_dim=-1):
             return _WHOLE
+        case nn.Softmax(dim=1 | -3) | nn.LogSoftmax(dim=1 | -3):  # over the channels
+            return _EACH
     return _EACH if type(module).__name__ in _EACH_MODULES else None
 
 
@@ -385,7 +387,7 @@ def _windows_of_function(node: fx.Node) -> _Windows | None:
         return _windows_of_module(pools[node.target](*arguments, **node.kwargs))
     dims = arguments[0] if arguments else node.kwargs.get("dim", node.kwargs.get("start_dim"))
     match name, dims:
-        case (("cat" | "concat"), (1 | -3)):
+        case (("cat" | "concat" | "softmax" | "log_softmax"), (1 | -3)):  # over the channels
             return _EACH
         case "mean", ((2, 3) | (-2, -1) | (-1, -2)):
             return _WHOLE
@@ -397,31 +399,24 @@ def _windows_of_function(node: fx.Node) -> _Windows | None:
 
 
 def _function(node: fx.Node) -> str:
-    """Name of the function or method that a node calls; a submodule's path for other nodes."""
+    """Name of the function or method that a node calls."""
     return str(getattr(node.target, "__name__", node.target))
 
 
-_ASK_SIZE = {"size", "dim", "getattr"}
+def _asks_size(node: fx.Node) -> bool:
+    """Whether a node is x.size(…), x.dim() or x.shape: numbers, not a map."""
+    if node.op == "call_method":
+        return node.target in ("size", "dim")
+    return node.target is getattr and node.args[1] == "shape"
+
+
 _EACH_FUNCTIONS = {
     *("add", "iadd", "sub", "isub", "mul", "imul", "div", "truediv", "neg", "abs", "pow", "clamp"),
     *("relu", "relu6", "hardtanh", "leaky_relu", "elu", "gelu", "silu", "hardswish", "hardsigmoid"),
     *("sigmoid", "tanh", "dropout", "dropout2d", "contiguous"),
 }
 _EACH_MODULES = {
-    *("Identity", "Dropout", "Dropout2d", "BatchNorm1d", "BatchNorm2d", "LocalResponseNorm"),
-    *(
-        "ReLU",
-        "ReLU6",
-        "LeakyReLU",
-        "PReLU",
-        "ELU",
-        "SELU",
-        "CELU",
-        "GELU",
-        "SiLU",
-        "Mish",
-        "Sigmoid",
-        "Tanh",
-    ),
-    *("Hardtanh", "Hardswish", "Hardsigmoid", "Softplus", "Softsign", "LogSigmoid"),
+    *("Identity", "Dropout", "Dropout2d", "BatchNorm1d", "BatchNorm2d", "LocalResponseNorm", "ReLU", "ReLU6"),
+    *("LeakyReLU", "PReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Sigmoid", "Tanh", "Hardtanh"),
+    *("Hardswish", "Hardsigmoid", "Softplus", "Softsign", "LogSigmoid"),
 }
