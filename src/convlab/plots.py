@@ -1,0 +1,180 @@
+"""Matplotlib pictures: stacks of maps, boxes on a photo, curves over the layers. Each returns its figure.
+
+One colour for input, one for kernel, one for output, the same in every figure of the book; they are three of
+the eight that Okabe & Ito chose to be told apart by readers of every kind of colour vision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+INPUT, KERNEL, OUTPUT = "#0072B2", "#D55E00", "#009E73"
+
+_PLATE = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5}
+_LINES = ["-", "--", ":", "-."]
+_MARKERS = ["o", "s", "^", "D"]
+
+
+class Picture(Figure):
+    """A figure that a notebook shows once, as a PNG, whether or not pyplot is in use."""
+
+    def _repr_png_(self) -> bytes:
+        drawn, small = BytesIO(), BytesIO()
+        self.savefig(drawn, format="png", dpi=100)
+        with Image.open(drawn) as image:  # 256 colours are enough, and keep a notebook small
+            image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+        return small.getvalue()
+
+
+def _image(ax: Axes, picture: NDArray[Any], norm: Normalize | None, title: str, colour: str | None) -> None:
+    """Draw one map (H, W) or photo (H, W, 3) without ticks, its frame in `colour`."""
+    ax.imshow(picture, norm=norm, cmap=_colours(norm), interpolation="nearest")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_title(title, fontsize=9)
+    for spine in ax.spines.values():
+        spine.set(color=colour or "#555555", linewidth=2 if colour else 0.5)
+
+
+def _norm(pictures: Sequence[NDArray[Any]]) -> Normalize:
+    """One scale for all pictures: from 0 where nothing is negative, else with 0 in the middle.
+
+    One value in a hundred may lie beyond the ends, so that a few extremes do not hide the rest.
+    """
+    values = np.concatenate([picture.ravel() for picture in pictures])
+    reach = float(np.percentile(np.abs(values), 99)) or 1.0
+    return Normalize(-reach if values.min() < 0 else 0.0, reach)
+
+
+def _colours(norm: Normalize | None) -> str:
+    return "PuOr_r" if norm is not None and norm.vmin else "gray"
+
+
+def maps(
+    pictures: ArrayLike | Sequence[ArrayLike],
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int = 6,
+    rows: Sequence[str] | None = None,
+    size: float = 1.5,
+    shared: bool = False,
+    colours: Sequence[str | None] | None = None,
+) -> Picture:
+    """Maps and photos side by side.
+
+    Parameters
+    ----------
+    pictures : array (C, H, W), or a sequence of arrays (H, W) or (H, W, 3)
+        A map (H, W) without negative values runs from black (zero) to white; in any other, purple is
+        negative, white zero and orange positive. RGB arrays (bytes, or floats from 0 to 1) are shown as they
+        are.
+    titles : sequence of str, optional
+        One for each picture.
+    columns : int
+        Pictures in a row.
+    rows : sequence of str, optional
+        A label at the left of each row.
+    size : float
+        Side of a picture in inches.
+    shared : bool
+        True gives all maps one colour scale and shows it; False scales each map by itself.
+    colours : sequence of colours or None, optional
+        Frame of each picture: `INPUT`, `KERNEL`, `OUTPUT`.
+
+    Raises
+    ------
+    ValueError
+        If there is no picture, one has another shape, or the number of titles, colours or rows differs.
+    """
+    arrays = [np.asarray(picture) for picture in pictures]  # type: ignore[union-attr]
+    for index, array in enumerate(arrays):
+        if 0 in array.shape or (array.ndim != 2 and not (array.ndim == 3 and array.shape[2] == 3)):
+            raise ValueError(
+                f"`pictures` must be maps (H, W) or photos (H, W, 3), got shape {array.shape} at {index}"
+            )
+    if not arrays:
+        raise ValueError("`pictures` must hold at least one picture, got none")
+    columns = min(columns, len(arrays))
+    lines = -(-len(arrays) // columns)
+    for name, given, wanted in (
+        ("titles", titles, len(arrays)),
+        ("colours", colours, len(arrays)),
+        ("rows", rows, lines),
+    ):
+        if given is not None and len(given) != wanted:
+            raise ValueError(f"`{name}` must have {wanted} entries, got {len(given)}")
+    tallest = max(array.shape[0] / array.shape[1] for array in arrays)
+    figure = Picture(
+        figsize=(size * columns + 0.6 * shared, (size * tallest + 0.25 * bool(titles)) * lines),
+        layout="constrained",
+    )
+    axes = figure.subplots(lines, columns, squeeze=False)
+    maps_only = [array for array in arrays if array.ndim == 2]
+    common = _norm(maps_only) if shared and maps_only else None
+    for index, ax in enumerate(axes.flat):
+        if index >= len(arrays):
+            ax.axis("off")
+            continue
+        norm = None if arrays[index].ndim == 3 else common or _norm([arrays[index]])
+        _image(ax, arrays[index], norm, titles[index] if titles else "", colours[index] if colours else None)
+    for ax, label in zip(axes[:, 0], rows or (), strict=False):
+        ax.set_ylabel(label, fontsize=9)
+    if common:
+        figure.colorbar(ScalarMappable(common, _colours(common)), ax=axes, fraction=0.04)
+    return figure
+
+
+def outline(
+    ax: Axes, box: Sequence[float], label: str = "", *, colour: str = OUTPUT, line: str = "-"
+) -> None:
+    """Draw a box (top, left, bottom, right) in pixels, half open, over a picture; visible on any photo."""
+    top, left, bottom, right = box
+    for edge, width in (("white", 4.5), (colour, 2.2)):
+        ax.add_patch(
+            Rectangle(
+                (left - 0.5, top - 0.5),
+                right - left,
+                bottom - top,
+                fill=False,
+                edgecolor=edge,
+                linewidth=width,
+                linestyle=line if edge == colour else "-",
+            )
+        )
+    if label:
+        ax.text(left + 3, top + 3, label, color="black", va="top", fontsize=8, bbox=_PLATE)
+
+
+def curves(
+    x: Sequence[float],
+    series: Mapping[str, Sequence[float]],
+    *,
+    x_label: str,
+    y_label: str,
+    y_limits: tuple[float, float] | None = None,
+) -> Picture:
+    """Lines over a common axis, told apart by colour, dash, marker and a name in the legend."""
+    figure = Picture(figsize=(7.2, 3.4), layout="constrained")
+    ax = figure.subplots()
+    colours = [OUTPUT, KERNEL, INPUT, "#000000"]
+    if len(series) > len(colours):
+        raise ValueError(f"`series` must have at most {len(colours)} lines, got {len(series)}")
+    for (name, y), colour, line, marker in zip(series.items(), colours, _LINES, _MARKERS, strict=False):
+        ax.plot(x, y, color=colour, linestyle=line, marker=marker, markersize=4, label=name)
+    ax.set(xlabel=x_label, ylabel=y_label, ylim=y_limits)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis="y", color="#dddddd", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.legend(frameon=False, fontsize=9)
+    return figure
