@@ -1,0 +1,7 @@
+"""Interactive figures: for each a Python class, a front-end module, and a style sheet of the same name."""
+
+from convlab.figures.feature_map_browser import FeatureMapBrowser
+from convlab.figures.figure import Figure
+from convlab.figures.own_photo import OwnPhoto
+
+__all__ = ["FeatureMapBrowser", "Figure", "OwnPhoto"]
