@@ -289,7 +289,9 @@ def test_figures_respond(browser, site, origin, path, source, size):
 def launch_links(site: Path) -> list[str]:
     """Every link of the pages that needs the repository's address."""
     pages = [(site / name).read_text(encoding="utf-8") for name in PAGES]
-    pattern = r'href="(https://(?:github\.com/ada|mybinder\.org|colab\.research\.google\.com)[^"]*)"'
+    pattern = (
+        r'href="(https://(?:github\.com/ada|mybinder\.org/v2|colab\.research\.google\.com/github)[^"]*)"'
+    )
     return [link for page in pages for link in re.findall(pattern, page)]
 
 

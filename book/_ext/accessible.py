@@ -1,0 +1,33 @@
+"""Two corrections to the HTML, for readers who use a keyboard or a screen reader."""
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.ext.mathjax import html_visit_displaymath
+from sphinx.writers.html5 import HTML5Translator
+
+
+def visit_formula(translator: HTML5Translator, node: nodes.math_block) -> None:
+    """Wrap a formula in what the theme uses for wide tables: it scrolls on its own, by keyboard too."""
+    translator.body.append('<div class="pst-scrollable-table-container">')
+    try:
+        html_visit_displaymath(translator, node)
+    finally:  # the visitor ends by raising SkipNode
+        translator.body.append("</div>\n")
+
+
+def visit_citation(translator: HTML5Translator, node: nodes.citation) -> None:
+    """Call each reference an item of the list that docutils puts it in."""
+    HTML5Translator.visit_citation(translator, node)
+    translator.body[-1] = translator.body[-1].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def depart_citation(translator: HTML5Translator, node: nodes.citation) -> None:
+    """End a reference as docutils does."""
+    HTML5Translator.depart_citation(translator, node)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the extension."""
+    app.add_node(nodes.math_block, override=True, html=(visit_formula, None))
+    app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
