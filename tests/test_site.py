@@ -93,6 +93,9 @@ class View:
         self.page.goto(f"{origin}/{name}")
         self.page.evaluate("window.MathJax?.startup?.promise")
         self.page.wait_for_load_state("networkidle")
+        for figure in self.page.locator("[data-convlab-figure]").all():  # each starts when it comes near the view
+            figure.scroll_into_view_if_needed()
+            expect(figure.locator("[data-drive]").first).to_be_visible()
 
     def complaints(self) -> list[str]:
         """The console's messages, less the theme's own notes on its light and dark mode."""
