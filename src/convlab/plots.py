@@ -33,7 +33,8 @@ class Picture(Figure):
         drawn, small = BytesIO(), BytesIO()
         self.savefig(drawn, format="png", dpi=100)
         with Image.open(drawn) as image:  # 256 colours are enough, and keep a notebook small
-            image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+            full = image.convert("RGB")
+            full.quantize(palette=full.quantize(256)).save(small, "PNG", optimize=True)
         return small.getvalue()
 
 
