@@ -53,7 +53,7 @@ def make_positive(model):
 
 
 def assert_reads(field, unit, size, rows, columns):
-    """The region of a unit is the box around what it reads; far from the border, all of the field is there."""
+    """The region of a unit is the box around what it reads; far from the border, that is all of the field."""
     if not (len(rows) and len(columns)):
         with pytest.raises(ValueError, match="reads padding alone"):
             field.region(unit, clip=size)
@@ -150,7 +150,14 @@ def test_pooling(kernel, stride, padding, ceil_mode, size, data):
         with pytest.raises(ValueError, match=r"`3`: a window of 3 \(.*\) does not fit"):
             receptive_field(model, input_size=size)
         return
-    assert_reads(receptive_field(model)["3"], unit, size, *read_by_nan(model, unit, size))
+    field = receptive_field(model)["3"]
+    assert_reads(field, unit, size, *read_by_nan(model, unit, size))
+    rows, columns = model(torch.ones(1, 1, *size, dtype=torch.float64)).shape[2:]
+    for outside in [(rows, 0), (0, columns)]:
+        with pytest.raises(
+            ValueError, match=f"is outside the map: an image of .* gives ({rows}|{columns}) units"
+        ):
+            field.region(outside, clip=size)
 
 
 class Branches(nn.Module):
@@ -219,7 +226,7 @@ class Functional(nn.Module):
         self.shrink = nn.Conv2d(4, 1, 2, stride=(2, 1))
 
     def forward(self, x):
-        y = functional.relu(functional.max_pool2d(x, 2))
+        y = functional.relu(functional.max_pool2d(self.act(x), 2))
         z = self.act(self.conv(y)) * self.scale + 1
         z += y
         z = torch.add(z, self.act(y)).relu_()
@@ -232,7 +239,7 @@ def test_functions_in_forward():
     model, size = Functional().double().eval(), (24, 20)
     fields = receptive_field(model)
     assert list(fields) == ["conv", "act", "shrink", "output"]
-    assert fields["act"].size == (2, 2)  # called twice: the last call counts
+    assert fields["act"].size == (2, 2)  # called three times: the last call counts
     assert fields["conv"].size == (10, 10)
     for unit in [(0, 0), (2, 4), (4, 8)]:
         assert_reads(fields["output"], unit, size, *read_by_nan(model, unit, size))

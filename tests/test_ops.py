@@ -137,7 +137,7 @@ def test_integers_do_not_wrap_around(dtype):
     np.testing.assert_array_equal(y, 90_001)
 
 
-def test_float16_is_summed_in_float32():
+def test_float16_stays_float16_but_is_summed_in_float32():
     x, weight = np.full((1, 1, 64, 64), 1, "float16"), np.full((1, 1, 64, 64), 1, "float16")
     weight[0, 0, 0, 0] = (
         2048  # above 2048, float16 cannot count in ones: summed one by one it would stay there

@@ -46,8 +46,8 @@ def conv2d(
     Returns
     -------
     (N, O, H', W') or (O, H', W'), where `shapes.output_size` gives H' and W'. The dtype is numpy's common
-    dtype of the arguments, with two exceptions: integers of any width give int64, so that a uint8 photograph
-    does not wrap around at 255; and float16 is summed in float32 and rounded once, at the end.
+    dtype of the arguments; but integers of any width give int64, so that a uint8 photograph does not wrap
+    around at 255.
 
     Raises
     ------
@@ -67,13 +67,12 @@ def conv2d(
     groups = as_int("groups", groups, 1)
     _check_shapes(x, weight, bias, groups)
     dtype = _common_dtype(x=x, weight=weight, bias=bias)
-    work = np.dtype(np.float32) if dtype == np.float16 else dtype
     images = x if x.ndim == 4 else x[None]
-    windows = _windows(images.astype(work, copy=False), weight.shape[2:], stride, padding, dilation)
-    y = _multiply(windows, weight.astype(work, copy=False), groups)
+    windows = _windows(images.astype(dtype, copy=False), weight.shape[2:], stride, padding, dilation)
+    y = _multiply(windows, weight.astype(dtype, copy=False), groups)
     if bias is not None:
-        y += bias.astype(work, copy=False)[:, None, None]
-    return y.reshape(*x.shape[:-3], *y.shape[1:]).astype(dtype, copy=False)
+        y += bias.astype(dtype, copy=False)[:, None, None]
+    return y if x.ndim == 4 else y[0]
 
 
 def relu(x: ArrayLike) -> Array:
