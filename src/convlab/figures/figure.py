@@ -17,8 +17,7 @@ _FRAME = """\
 {style}</style>
 <div class="convlab-figure" data-convlab-figure="{name}">
 <figure>
-<p>{description}</p>
-<noscript><p>This figure responds to you where JavaScript is on.</p></noscript>
+<p>{description} (It responds where scripts may run: in the book, and in a running notebook.)</p>
 <figcaption>{caption}</figcaption>
 </figure>
 <script type="text/plain">
