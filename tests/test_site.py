@@ -16,7 +16,8 @@ import pytest
 import serve
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from browsing import drive_by_keys, drive_by_pointer, raw_markup, stored_figures
+from playwright.sync_api import Browser, Page, Route, expect
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = notebooks.CHAPTERS
@@ -93,7 +94,9 @@ class View:
         self.page.goto(f"{origin}/{name}")
         self.page.evaluate("window.MathJax?.startup?.promise")
         self.page.wait_for_load_state("networkidle")
-        for figure in self.page.locator("[data-convlab-figure]").all():  # each starts when it comes near the view
+        for figure in self.page.locator(
+            "[data-convlab-figure]"
+        ).all():  # each starts when it comes near the view
             figure.scroll_into_view_if_needed()
             expect(figure.locator("[data-drive]").first).to_be_visible()
 
@@ -161,13 +164,7 @@ def test_math_is_rendered(view):
 
 
 def test_no_markup_is_left(view):
-    text = view.page.evaluate("""() => {
-        const article = (document.querySelector('article') ?? document.body).cloneNode(true);
-        article.querySelectorAll('pre, code, script, style, mjx-container').forEach(e => e.remove());
-        return article.textContent;
-    }""")
-    left = re.findall(r".*(?:\$[^$\n]+\$|\\\(|:::|\{[a-z:-]+\}`|```).*", text)
-    assert left == []
+    assert raw_markup(view.page.locator("article")) == []
 
 
 def test_links_lead_somewhere(view, site, origin):
@@ -218,55 +215,6 @@ def test_the_site_opens_on_the_landing_page(browser, origin):
 
 
 # Interactive figures
-
-
-def stored_figures(path: Path) -> int:
-    """Count the interactive figures among the stored outputs of a chapter."""
-    outputs = [output for cell in notebooks.code_cells(notebooks.read(path)) for output in cell.outputs]
-    return sum("data-convlab-figure" in output.get("data", {}).get("text/html", "") for output in outputs)
-
-
-def drawing(figure: Locator) -> list[bytes]:
-    """The pixels of a figure's pictures."""
-    return [part.screenshot() for part in figure.locator("canvas:visible, svg:visible").all()]
-
-
-def live_text(figure: Locator) -> str:
-    """What the figure tells to a screen reader."""
-    return " ".join(figure.locator("[aria-live]").all_inner_texts())
-
-
-def wait_for_change(figure: Locator, before: str) -> None:
-    """Wait until a figure says something new."""
-    figure.page.wait_for_function(
-        """([root, before]) =>
-            [...root.querySelectorAll('[aria-live]')].map(e => e.innerText).join(' ') !== before""",
-        arg=[figure.element_handle(), before],
-        timeout=5000,
-    )
-
-
-def drive_by_keys(figure: Locator) -> None:
-    handle = figure.locator("[data-drive=keys]").first
-    handle.focus()
-    expect(handle).to_be_focused()
-    text, pictures = live_text(figure), drawing(figure)
-    figure.page.keyboard.press("ArrowRight")
-    wait_for_change(figure, text)
-    assert drawing(figure) != pictures
-
-
-def drive_by_pointer(figure: Locator, touch: bool) -> None:
-    surface = figure.locator("[data-drive=pointer]").first
-    surface.scroll_into_view_if_needed()
-    for x, y in [(0.3, 0.3), (0.7, 0.6)]:
-        text, box = live_text(figure), surface.bounding_box()
-        place = (box["x"] + x * box["width"], box["y"] + y * box["height"])
-        if touch:
-            figure.page.touchscreen.tap(*place)
-        else:
-            figure.page.mouse.move(*place)
-        wait_for_change(figure, text)
 
 
 @pytest.mark.parametrize("size", VIEWPORTS)

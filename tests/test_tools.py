@@ -98,7 +98,8 @@ def test_chromium_that_cannot_be_installed_is_a_clear_message(monkeypatch):
 def test_environment_without_venv_is_a_clear_message(tmp_path):
     code = (
         "import os, pathlib, sys; sys.modules['ensurepip'] = None; os.geteuid = lambda: 1000;"
-        f"sys.path.insert(0, {str(TOOLS)!r}); import make_venv; make_venv.main(pathlib.Path({str(tmp_path)!r}))"
+        f"sys.path.insert(0, {str(TOOLS)!r}); import make_venv;"
+        f"make_venv.main(pathlib.Path({str(tmp_path)!r}))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 1

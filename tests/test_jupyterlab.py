@@ -1,0 +1,136 @@
+"""Every chapter opened in the project's own JupyterLab, run from top to bottom, its figures driven once."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import notebooks
+import pytest
+from browsing import drive_by_keys, raw_markup, stored_figures
+from playwright.sync_api import Browser, Page, expect
+
+SETTINGS = {
+    "notebook-extension/tracker": {
+        "windowingMode": "none"
+    },  # every cell is in the page, not only those in view
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+STATE = """() => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    const cells = [...panel.content.model.cells].filter(cell => cell.type === 'code');
+    return {
+        kernel: panel.sessionContext.session?.kernel?.status,
+        counts: cells.map(cell => cell.executionCount),
+        errors: cells.flatMap(cell => cell.outputs.toJSON()).filter(output => output.output_type === 'error'),
+    };
+}"""
+
+
+def wait_for_server(url: str, server: subprocess.Popen, log: Path) -> None:
+    """Wait until the server answers, or tell why it ended."""
+    for _ in range(300):
+        if server.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(f"{url}/api").close()
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.2)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8')}")
+
+
+@pytest.fixture(scope="module")
+def jupyterlab(tmp_path_factory) -> Iterator[str]:
+    """The address of a JupyterLab on a copy of the chapters, with no settings but ours."""
+    home = tmp_path_factory.mktemp("jupyter")
+    work = home / "chapters"
+    shutil.copytree(Path(notebooks.__file__).parent.parent / "chapters", work, dirs_exist_ok=True)
+    for name, setting in SETTINGS.items():
+        file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(setting), encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    folders = {
+        "HOME": home,
+        "IPYTHONDIR": home / "ipython",
+        "JUPYTER_CONFIG_DIR": home / "config",
+        "JUPYTER_DATA_DIR": home / "data",
+        "JUPYTER_RUNTIME_DIR": home / "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": home / "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
+        "MPLCONFIGDIR": home / "matplotlib",
+    }
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
+        *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={work}"),
+        *("--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"),
+    ]
+    log = home / "log.txt"
+    url = f"http://127.0.0.1:{port}"
+    with log.open("w", encoding="utf-8") as out:
+        environment = os.environ | {name: str(folder) for name, folder in folders.items()}
+        server = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
+        try:
+            wait_for_server(url, server, log)
+            yield url
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+@pytest.fixture(scope="module", params=notebooks.CHAPTERS, ids=lambda path: path.stem)
+def path(request) -> Path:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def chapter(path: Path, browser: Browser, jupyterlab: str) -> Iterator[Page]:
+    """A chapter in JupyterLab, after Run All."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context.route(
+        "**/*", lambda route: route.continue_() if jupyterlab in route.request.url else route.abort()
+    )
+    page = context.new_page()
+    page.goto(f"{jupyterlab}/lab/tree/{path.name}?reset")
+    page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady", timeout=60_000)
+    page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    number = len(notebooks.code_cells(notebooks.read(path)))
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        page.wait_for_timeout(500)
+        state = page.evaluate(STATE)
+        if state["errors"] or (state["kernel"] == "idle" and state["counts"] == list(range(1, number + 1))):
+            break
+    yield page
+    context.close()
+
+
+def test_every_cell_runs(chapter):
+    state = chapter.evaluate(STATE)
+    assert state["errors"] == []
+    assert state["counts"] == list(range(1, len(state["counts"]) + 1))
+
+
+def test_text_is_rendered(chapter):
+    """Formulas are set, and no directive, role or target shows as raw text."""
+    expect(chapter.locator(".jp-MarkdownCell.jp-mod-rendered").first).to_be_visible()
+    assert chapter.locator(".jp-MarkdownCell:not(.jp-mod-rendered)").count() == 0
+    text = chapter.locator(".jp-MarkdownOutput")
+    assert len("".join(text.all_inner_texts())) > 500
+    assert raw_markup(text) == []
+
+
+def test_figures_respond(chapter, path):
+    figures = chapter.locator(".jp-OutputArea-output [data-convlab-figure]")
+    assert figures.count() == stored_figures(path)
+    for figure in figures.all():
+        drive_by_keys(figure)
