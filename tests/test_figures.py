@@ -218,24 +218,22 @@ def in_javascript(page: Page, expression: str, argument: object) -> object:
 
 
 def random_fields(count: int):
-    """Yield Field, map shape and image size of random stacks of layers."""
+    """Yield Field, map shape and image size of random stacks of layers, different along each axis."""
     rng = np.random.default_rng(0)
     while count:
-        sizes = image = tuple(int(n) for n in rng.integers(12, 60, 2))
+        shape = image = tuple(rng.integers(12, 60, 2).tolist())
         layers = []
         for _ in range(rng.integers(1, 5)):
-            kernel, stride, dilation = (int(rng.integers(1, top)) for top in (6, 4, 3))
-            layers.append(Layer(kernel, stride=stride, padding=(kernel - 1) // 2, dilation=dilation))
-            window = dilation * (kernel - 1) + 1
-            if min(sizes) + 2 * layers[-1].padding < window:
+            kernel, stride, dilation = (tuple(rng.integers(1, top, 2).tolist()) for top in (6, 4, 3))
+            padding = tuple((k - 1) // 2 for k in kernel)
+            layers.append(Layer(kernel, stride=stride, padding=padding, dilation=dilation))
+            axes = list(zip(shape, kernel, stride, padding, dilation, strict=True))
+            if any(d * (k - 1) + 1 > n + 2 * p for n, k, _, p, d in axes):
                 break
-            sizes = tuple(
-                output_size(n, kernel, stride=stride, padding=layers[-1].padding, dilation=dilation)
-                for n in sizes
-            )
+            shape = tuple(output_size(n, k, stride=s, padding=p, dilation=d) for n, k, s, p, d in axes)
         else:
             count -= 1
-            yield receptive_field(layers)[str(len(layers) - 1)], sizes, image
+            yield receptive_field(layers)[str(len(layers) - 1)], shape, image
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ const PAGE = `
 <figure><form>
 <div class="cfb-controls">
   <fieldset class="cfb-photo"><legend>Photo</legend><div class="cf-choices"></div></fieldset>
-  <fieldset class="cfb-layer"><legend>Layer, from shallow to deep (maps × height × width)</legend>
+  <fieldset class="cfb-layer"><legend>Layer, shallow to deep (maps × height × width)</legend>
     <div class="cf-choices"></div></fieldset>
 </div>
 <div class="cfb-panels">
@@ -121,13 +121,14 @@ const PAGE = `
       <canvas class="cfb-pixels"></canvas><svg viewBox="${VIEW}" aria-hidden="true" data-drive="pointer">
       <path class="cfb-guide"/><text text-anchor="end" dominant-baseline="central"/><text text-anchor="middle"/>
       <rect class="cfb-edge"/><rect class="cfb-casing"/><rect class="cfb-unit"/></svg></div>
-    <div class="cfb-legend"><span></span><div><i></i><canvas></canvas><b>0</b></div><span></span></div>
+    <div class="cfb-legend"><span></span><div><i></i><canvas></canvas><b>0</b></div><span></span>
+      <button type="button">Strongest unit</button></div>
   </div>
 </div>
 <fieldset class="cfb-map"><legend></legend><div class="cf-choices"></div></fieldset>
 <div class="cfb-readout">
   <canvas class="cfb-patch" width="96" height="96"></canvas>
-  <div><p aria-live="polite"></p><button type="button">Go to the strongest unit</button></div>
+  <p aria-live="polite"></p>
 </div>
 </form><figcaption></figcaption></figure>`;
 
