@@ -364,7 +364,7 @@ def test_drawn_map_is_the_map(visit, widget):
     k = [item["channel"] for item in layer["maps"]].index(START[2])
     levels = levels_of(layer, len(PHOTOS))[0, k]
     order = np.argsort(levels, axis=None, kind="stable")
-    assert np.all(np.diff(brightness.ravel()[order]) > -2)  # viridis grows brighter with the value
+    assert np.all(np.diff(brightness.ravel()[order]) > -2)  # grows brighter with the value
 
 
 def test_keyboard(visit, widget):

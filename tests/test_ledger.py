@@ -157,3 +157,16 @@ def test_FM_10_maps_get_sparser_with_depth_as_a_trend_but_not_at_each_step():
     assert np.corrcoef(depth, zeros.argsort().argsort())[0, 1] == pytest.approx(0.78, abs=0.02)
     assert np.corrcoef(depth, control.argsort().argsort())[0, 1] < 0.1
     assert (np.diff(zeros) > 0).sum() == 18
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_every_decimal_in_the_prose_is_printed_by_a_cell(chapter):
+    cells = nbformat.read(chapter, as_version=4).cells
+    printed = set()
+    for cell in cells:
+        for output in cell.get("outputs", []):
+            printed |= set(re.findall(r"\d+\.\d+", output.get("text", "")))
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            prose = re.sub(r"\]\([^)]*\)|`[^`]*`", "", cell.source)  # without links and code
+            assert set(re.findall(r"\d+\.\d+", prose)) <= printed, cell.source[:60]

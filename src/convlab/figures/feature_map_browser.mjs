@@ -3,7 +3,7 @@ const SIDE = 224; // of a drawn picture, in the units of the drawing
 const MARGIN = 20; // around it: room for numbers, and for a field that reaches beyond
 const WHOLE = SIDE + 2 * MARGIN;
 const VIEW = [-MARGIN, -MARGIN, WHOLE, WHOLE];
-const VIRIDIS = "440154 482475 414487 355f8d 2a788e 21918c 22a884 44bf70 7ad151 bddf26 fde725";
+const GREY = "000000 ffffff";
 const PURPLE_ORANGE = "2d004b 532687 8073ac b1aad1 d8daeb f7f7f6 fee0b6 fcb761 e08214 b25706 7f3b08";
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -46,9 +46,9 @@ export function describe(photo, layer, map, unit, level, [height, width]) {
   ];
 }
 
-/** 129 colours as pixels: viridis from 0 up, or purple to orange with 0 in the middle. */
+/** 129 colours as pixels: black to white from 0 up, or purple to orange with 0 in the middle. */
 function palette([low]) {
-  const stops = (low < 0 ? PURPLE_ORANGE : VIRIDIS).split(" ").map((stop) => parseInt(stop, 16));
+  const stops = (low < 0 ? PURPLE_ORANGE : GREY).split(" ").map((stop) => parseInt(stop, 16));
   return Array.from({ length: LEVELS + 1 }, (_, level) => {
     const place = (level / LEVELS) * (stops.length - 1);
     const before = Math.min(Math.floor(place), stops.length - 2);
