@@ -31,7 +31,8 @@ def address(line: str) -> str:
 
 
 @posix
-def test_server_serves_and_stops_cleanly(pages):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_server_serves_and_stops_cleanly(pages, number):
     command = [*SERVE, str(pages), "0"]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -42,7 +43,7 @@ def test_server_serves_and_stops_cleanly(pages):
         with urllib.request.urlopen(f"{url}/figure.mjs") as answer:
             assert answer.headers["Content-Type"] == "text/javascript"
             assert answer.headers["Cache-Control"] == "no-cache"
-        server.send_signal(signal.SIGINT)
+        server.send_signal(number)
         out, err = server.communicate(timeout=10)
     assert (server.returncode, out.strip(), err) == (0, "Stopped.", "")
 

@@ -52,7 +52,9 @@ def own_foreground() -> Iterator[None]:
 
 
 def main(folder: str, port: int) -> None:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C, or until another program asks us to end."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # a shell starts its background jobs deaf to Ctrl-C
     try:
         server = make_server(folder, port)
     except OSError as error:
