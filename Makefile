@@ -28,7 +28,7 @@ notebooks: .venv/all
 	$(BIN)/python tools/notebooks.py
 
 bench: .venv/all
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -s benchmarks
+	$(BIN)/python benchmarks/bench_conv2d.py
 
 clean:
 	rm -rf .venv _build .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
