@@ -28,7 +28,7 @@ notebooks: .venv/all
 	$(BIN)/python tools/notebooks.py
 
 bench: .venv/all
-	$(BIN)/python benchmarks/bench_conv2d.py
+	$(BIN)/python benchmarks
 
 clean:
 	rm -rf .venv _build .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info

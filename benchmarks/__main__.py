@@ -1,7 +1,8 @@
 """Measure speed and memory, print the results, and write them to README.md: ``python benchmarks``.
 
-Each `bench_*.py` beside this file has a function `rows()` that gives, for each thing measured, what it is, the
-result, and the bar that it should meet. Seconds differ from machine to machine, ratios within one process hardly.
+Each `bench_*.py` beside this file has a function `rows()` that gives, for each thing measured, what it is,
+the result, and the bar that it should meet. Seconds differ from machine to machine, ratios within one process
+hardly.
 """
 
 import os
@@ -23,7 +24,8 @@ Written by `make bench`; do not edit. One thread, one process, medians of interl
 
 def main() -> None:
     """Measure each room in turn."""
-    text = INTRODUCTION + f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}.\n"
+    machine = f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}."
+    text = INTRODUCTION + machine + "\n"
     print(text)
     for path in sorted(FOLDER.glob("bench_*.py")):
         room = path.stem.removeprefix("bench_")
