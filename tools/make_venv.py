@@ -4,23 +4,29 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+PACKAGE = f"python3.{sys.version_info.minor}-venv"
+
+
+def install() -> None:
+    """Install what Debian leaves out of Python, where we may."""
+    if os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "-q"], check=False)
+        subprocess.run(["apt-get", "install", "-q", "-y", PACKAGE], check=False)
 
 
 def main(folder: Path) -> None:
-    """Make `folder` from nothing; on a bare Debian, first install what Debian leaves out of Python."""
+    """Make `folder` from nothing."""
     if sys.version_info < (3, 11):  # noqa: UP036  (this runs before pip can refuse)
         sys.exit(f"ConvLab needs Python 3.11 or newer, not {sys.version.split()[0]}: make PYTHON=python3.11")
-    package = f"python3.{sys.version_info.minor}-venv"
-    try:
-        import ensurepip  # noqa: F401
-        import venv
-    except ImportError:
-        if os.name != "posix" or os.geteuid() != 0 or not shutil.which("apt-get"):
-            sys.exit(f"This Python lacks venv. On Debian or Ubuntu: sudo apt-get install {package}")
-        subprocess.run(["apt-get", "update", "-q"], check=True)
-        subprocess.run(["apt-get", "install", "-q", "-y", package], check=True)
-        import venv
+    if find_spec("ensurepip") is None:
+        install()
+    if find_spec("ensurepip") is None:
+        sys.exit(f"This Python lacks venv. On Debian or Ubuntu: sudo apt-get install {PACKAGE}")
+    import venv
+
     venv.create(folder, clear=True, with_pip=True)
 
 
