@@ -430,7 +430,7 @@ def test_field_is_plain_data():
     field = last([Layer((3, 1), stride=2, padding="valid")])
     assert repr(field) == (
         "Field(size=(3, 1), jump=(2, 2), start=(0, 0), centre=(1.0, 0.0), support=(3, 1), "
-        "overlap=(0.3333333333333333, 0.0))"
+        "overlap=(0.3333333333333333, 0.0), misalignment=(0.0, 0.0))"
     )
     assert field == last([Layer((3, 1), stride=2)])
     with pytest.raises(AttributeError):
@@ -451,23 +451,41 @@ class TwoInputs(nn.Module):
     [
         ([], ValueError, "`model` must have at least one layer, got an empty list"),
         ([Layer(3), 3], TypeError, r"`model\[1\]` must be a Layer, got 3"),
-        (Layer(3), TypeError, r"`model` must be a list of Layer or a torch.nn.Module, got Layer\("),
         (
-            nn.Sequential(nn.Conv2d(1, 1, 3), nn.Sequential(nn.PixelShuffle(1))),
-            ValueError,
-            r"no rule is known for `1.0` \(PixelShuffle\)",
+            Layer(3),
+            TypeError,
+            r"`model` must be a list of Layer, a convlab.nets.Net or a torch.nn.Module, got Layer\(",
         ),
-        (nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect")), ValueError, r"`0` \(Conv2d\)"),
+        (
+            nn.Sequential(nn.Conv2d(1, 1, 3), nn.Sequential(nn.Fold(1, 1))),
+            ValueError,
+            r"no rule is known for `1.0` \(Fold\)",
+        ),
+        (nn.Sequential(nn.Conv1d(1, 1, 3)), ValueError, r"no rule is known for `0` \(Conv1d\)"),
+        (nn.Sequential(nn.MaxPool2d(2, return_indices=True)), ValueError, r"`0` \(MaxPool2d\)"),
+        (nn.Sequential(nn.Upsample(scale_factor=2, mode="area")), ValueError, r"`0` \(Upsample\)"),
+        (Do(lambda x: functional.interpolate(x, size=(x.shape[2] * 2, 9))), ValueError, r"\(interpolate\)"),
+        (Do(lambda x: functional.interpolate(x, size=(x.shape[3], x.shape[2]))), ValueError, "`interpolate`"),
+        (Do(lambda x: functional.pad(x, (1, 1, 1, 1, 1, 1))), ValueError, r"`pad` \(pad\)"),
+        (Do(lambda x: x[:, :, -3:]), ValueError, r"`getitem` \(getitem\)"),
+        (Do(lambda x: x[0]), ValueError, r"`getitem` \(getitem\)"),
+        (Do(lambda x: x.chunk(2, 2)[0]), ValueError, r"`chunk` \(chunk\)"),
+        (Do(lambda x: x if x.sum() > 0 else -x), ValueError, "torch.fx cannot trace `model`: "),
         (Do(lambda x: torch.roll(x, 1)), ValueError, r"no rule is known for `roll` \(roll\)"),
         (Do(lambda x: torch.cat([x, x], 3)), ValueError, r"no rule is known for `cat` \(cat\)"),
         (Do(lambda x: x.mean(1)), ValueError, r"no rule is known for `mean` \(mean\)"),
         (Do(lambda x: x + x.mT), ValueError, r"no rule is known for `getattr_1` \(getattr\)"),
         (
-            Do(lambda x: (x, x)),
+            Do(lambda x: (x, x.shape)),
             ValueError,
-            r"`model` must return one map that it computes from its input, got \(",
+            r"`model` must return maps that it computes from its input, got getattr_1",
         ),
-        (Do(lambda x: x.shape[0]), ValueError, "`model` must return one map"),
+        (Do(lambda x: x.shape[0]), ValueError, "`model` must return maps"),
+        (
+            nn.Sequential(nn.ConvTranspose2d(1, 1, 1, stride=2), nn.ZeroPad2d(1), nn.MaxPool2d(1, 2)),
+            ValueError,
+            "`2`: none of its units reads anything of the input",
+        ),
         (TwoInputs(), ValueError, "`model` must take one image, but its forward takes `y` as well"),
     ],
 )
@@ -476,11 +494,7 @@ def test_unknown_models(model, error, message):
         receptive_field(model)
 
 
-def test_branches_that_do_not_line_up():
-    model = Branches(nn.Conv2d(1, 1, 3, stride=2, padding=1), nn.Conv2d(1, 1, 3, padding=1), 2, False)
-    message = "`add` joins `first` with jump 2 and `second` with jump 1: their units do not line up"
-    with pytest.raises(ValueError, match=message):
-        receptive_field(model)
+def test_branches_of_different_size():
     model = Branches(nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3), 2, False)
     with pytest.raises(ValueError, match=r"`add`: joins maps of different sizes: \[9, 7\]"):
         receptive_field(model, input_size=9)

@@ -1,22 +1,31 @@
 """Receptive fields: which pixels of the input a unit of a layer can see.
 
-Along one axis, neighbouring units of a layer see the same pattern of pixels, `jump` pixels apart. So a layer
-is known by what its unit 0 reads. Unit i of a window with stride s, dilation d and padding p reads the units
-i·s − p, i·s − p + d, i·s − p + 2·d, … of the layer before. We follow these sets from the input up and take
-their union where branches join: size, place and holes of every field come out exact, whatever the graph.
+Along one axis, a layer is known by what its first units read: all others see the same pattern, moved. Unit i
+of a window with stride s, dilation d and padding p reads the units i·s − p, i·s − p + d, i·s − p + 2·d, … of
+the layer before. We follow these sets of pixels from the input up and take their union where branches join:
+size, place and holes of every field come out exact, whatever the graph. After upsampling by two, the even
+units see one pattern and the odd ones another: two phases, and two sets to follow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import KW_ONLY, dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from math import gcd, inf, lcm
+from typing import TYPE_CHECKING, NamedTuple
 
-from convlab.shapes import Padding, Pair, as_pair, as_sides, output_size
+from convlab._rules import EACH, Rule, Rules, Step, windows
+from convlab.shapes import Padding, Pair, as_int, as_pair
 
 if TYPE_CHECKING:
-    from torch import fx, nn
+    from torch import nn
+
+    from convlab.nets import Net
+
+Positions = tuple[list[int], list[int]]
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,11 @@ class Layer:
     dilation: Pair = 1
 
     def __post_init__(self) -> None:
-        _windows(self)  # raises if an argument is wrong
+        self.rules()  # raises if an argument is wrong
+
+    def rules(self) -> Rules:
+        """Return what it does along each axis, for `receptive_field`."""
+        return windows(self.kernel_size, self.stride, self.padding, self.dilation)
 
 
 @dataclass(frozen=True)
@@ -52,26 +65,81 @@ class Field:
     centre : middle of the field of unit (0, 0)
     support : how many distinct rows and columns a unit reads: less than `size` if the field has holes
     overlap : share of these that a unit has in common with its neighbour, between 0 and 1
+    misalignment : largest distance between the centres of branches that join here or in a layer below,
+        averaged over the phases; 0 if all of them lie one on top of the other
+    map_size : (h, w) of the layer's map; None if `receptive_field` was not told the size of the input
+
+    After upsampling, units differ by phase: `phases` holds them all. Then `jump` is the average, a Fraction
+    if it is not whole; `size` and `support` are those of the largest phase, `overlap` is the mean, and
+    `start` and `centre` belong to unit (0, 0), or to the first unit that reads anything.
+
+    Where branches join whose jumps differ, they drift apart: `misalignment` is then the largest distance on
+    the map if its size is known, and infinite if not. Such a map has no single field: the numbers are those
+    of its first units, with the largest jump, while `reads`, `region` and `units_seeing` remain exact for
+    each.
     """
 
     size: tuple[int, int]
-    jump: tuple[int, int]
+    jump: tuple[int | Fraction, int | Fraction]
     start: tuple[int, int]
     centre: tuple[float, float]
     support: tuple[int, int]
     overlap: tuple[float, float]
-    _steps: tuple[_Step, ...] = field(repr=False, compare=False)
+    misalignment: tuple[float, float] = (0.0, 0.0)
+    map_size: tuple[int, int] | None = field(default=None, repr=False, compare=False)
+    _axes: tuple[_Axis, ...] = field(default=(), repr=False, compare=False)
+    _steps: tuple[Step, ...] = field(default=(), repr=False, compare=False)
 
-    def region(self, unit: tuple[int, int], clip: tuple[int, int]) -> tuple[int, int, int, int]:
-        """Box (top, left, bottom, right) around the pixels that one unit reads in an image of a given size.
+    @property
+    def aligned(self) -> bool:
+        """Whether all branches that join here or below lie one on top of the other."""
+        return self.misalignment == (0, 0)
 
-        The pixels are ``image[top:bottom, left:right]``. The box is exact at the border too: the unit's field
-        is followed back layer by layer, and what lies in the padding of any of them is left out.
+    @property
+    def phases(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        """Rows read by the units of rows 0, 1, …, and the same for columns: one entry for each phase.
+
+        With n phases, unit i + n reads what unit i reads, n · `jump` further on. A unit that reads nothing
+        has an empty entry: a transposed convolution whose stride is larger than its kernel leaves such gaps.
+
+        >>> from convlab.nets import Net, Node, Upsample
+        >>> up = Net("up", [Node("up", Upsample(2, mode="bilinear"))])
+        >>> receptive_field(up)["up"].phases[0]
+        ((-1, 0), (0, 1))
+        """
+        rows, columns = (
+            tuple(tuple(axis.unit(i).positions()) for i in range(axis.count)) for axis in self._axes
+        )
+        return rows, columns
+
+    def reads(self, unit: tuple[int, int], clip: tuple[int, int]) -> Positions:
+        """Rows and columns, in order, that one unit reads in an image of a given size: two lists.
+
+        Exact at the border too: the unit's field is followed back layer by layer, and what lies in the
+        padding of any of them is left out. Padding that repeats pixels of the image (reflect, replicate,
+        circular) leads back to these pixels. Each axis is followed by itself.
 
         Parameters
         ----------
         unit : (row, column) in the map
         clip : (H, W) of the image
+
+        Raises
+        ------
+        ValueError
+            If the map of such an image has no such unit.
+
+        >>> receptive_field([Layer(3, dilation=2, padding=2)])["0"].reads((0, 4), clip=(9, 9))
+        ([0, 2], [2, 4, 6])
+        """
+        units, sizes = as_pair("unit", unit, 0), as_pair("clip", clip, 1)
+        rows, columns = (_pixels(self._steps, axis, units[axis], sizes[axis]) for axis in (0, 1))
+        return rows, columns
+
+    def region(self, unit: tuple[int, int], clip: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Box (top, left, bottom, right) around the pixels that one unit reads in an image of a given size.
+
+        The pixels are ``image[top:bottom, left:right]``; see `reads`, of which this is the hull.
 
         Raises
         ------
@@ -82,36 +150,71 @@ class Field:
         >>> first.region((0, 4), clip=(32, 32))  # without the border: rows −3 to 3, columns 5 to 11
         (0, 5, 4, 12)
         """
-        row, column = as_pair("unit", unit, 0)
-        height, width = as_pair("clip", clip, 1)
-        rows, columns = _pixels(self._steps, 0, row, height), _pixels(self._steps, 1, column, width)
+        rows, columns = self.reads(unit, clip)
         if not (rows and columns):
+            row, column = unit
             raise ValueError(f"unit ({row}, {column}) reads padding alone, no pixel of the image")
-        return min(rows), min(columns), max(rows) + 1, max(columns) + 1
+        return rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+
+    def units_seeing(self, box: Sequence[int], clip: tuple[int, int]) -> Positions:
+        """Rows and columns, in order, of the units that see some of a box: the inverse of `reads`.
+
+        Both lists are empty if no unit does, as with pixels that a stride leaves over at the end.
+
+        Parameters
+        ----------
+        box : (row, column) of one pixel, or (top, left, bottom, right) with bottom and right not included
+        clip : (H, W) of the image
+
+        Raises
+        ------
+        ValueError
+            If the box is empty or not inside the image.
+
+        >>> layers = [Layer(3, stride=2), Layer(3)]
+        >>> receptive_field(layers)["1"].units_seeing((4, 0), clip=(11, 11))
+        ([0, 1, 2], [0])
+        """
+        sizes = as_pair("clip", clip, 1)
+        edges = [as_int("box", edge, 0) for edge in box]
+        if len(edges) == 2:
+            edges += [edges[0] + 1, edges[1] + 1]
+        if len(edges) != 4:
+            raise ValueError(f"`box` must be (row, column) or (top, left, bottom, right), got {box!r}")
+        for axis in (0, 1):
+            if not edges[axis] < edges[axis + 2] <= sizes[axis]:
+                raise ValueError(f"`box` must hold pixels of an image of {sizes}, got {tuple(box)}")
+        rows, columns = (
+            _units(self._steps, axis, range(edges[axis], edges[axis + 2]), sizes[axis]) for axis in (0, 1)
+        )
+        return (rows, columns) if rows and columns else ([], [])
 
 
 def receptive_field(
-    model: Sequence[Layer] | nn.Module, *, input_size: Pair | None = None
+    model: Sequence[Layer] | Net | nn.Module, *, input_size: Pair | None = None
 ) -> dict[str, Field]:
     """Receptive field of every layer, in the order in which they run; the output comes last.
 
     Parameters
     ----------
-    model : list of Layer, or torch.nn.Module
-        A list gives the keys "0", "1", …. A module is traced with torch.fx, not run, and gives the paths of
-        its submodules, blocks included ("blocks.3" is what that block hands on). If the forward method does
-        something after its last submodule, one more key, "output", is added. A module that is called several
-        times counts with its last call. Batch norm counts as it works in evaluation: each unit by itself.
+    model : list of Layer, convlab.nets.Net, or torch.nn.Module
+        A list gives the keys "0", "1", …, a Net the names of its nodes. A module is traced with torch.fx, not
+        run, and gives the paths of its submodules, blocks included ("blocks.3" is what that block hands on).
+        If the forward method does something after its last submodule, one more key, "output", is added; if it
+        returns several maps, a key for each, "output.0", "output.1", … or "output.name". A module that is
+        called several times counts with its last call. Batch norm counts as it works in evaluation: each unit
+        by itself. Group, layer and instance norm look at the whole map.
     input_size : int or (H, W)
-        Needed by layers that look at the whole map: global and adaptive pooling, flatten, linear. Such a
-        layer counts as a window as large as the map before it: `region` then gives the whole image, and
-        `size` is, as always, counted with the padding.
+        Needed by layers that look at the whole map (global and adaptive pooling, flatten, linear, norms of a
+        single image) and by resizing to a given size. A layer that looks at the whole map counts as a window
+        as large as the map before it: `region` then gives the whole image, and `size` is, as always, counted
+        with the padding. A Net knows its own size, which is used if there is none here.
 
     Raises
     ------
     ValueError
-        If no rule is known for a layer or function (the message names it), if branches that join have
-        different jumps, or if `input_size` is missing or does not fit.
+        If no rule is known for a layer or function (the message names it), or if `input_size` is missing or
+        does not fit.
 
     >>> fields = receptive_field([Layer(3), Layer(2, stride=2), Layer(3, dilation=2)])
     >>> fields["1"].size, fields["1"].jump, fields["1"].overlap
@@ -119,144 +222,293 @@ def receptive_field(
     >>> fields["2"].size
     (12, 12)
     """
-    steps, numbers = _steps_of_list(model) if isinstance(model, Sequence) else _steps_of_module(model)
-    height, width = (None, None) if input_size is None else as_pair("input_size", input_size, 1)
-    rows, columns = _follow(steps, 0, height), _follow(steps, 1, width)
-    return {name: _field(steps[: n + 1], rows[n], columns[n]) for name, n in numbers.items()}
+    from convlab.nets import Net  # here, because it builds on this module
+
+    if isinstance(model, Net):
+        steps, numbers = _steps_of_net(model)
+        input_size = model.input_size if input_size is None else input_size
+    elif isinstance(model, Sequence):
+        steps, numbers = _steps_of_list(model)
+    else:
+        steps, numbers = _steps_of_module(model)
+    sizes = (None, None) if input_size is None else as_pair("input_size", input_size, 1)
+    axes = [_follow(steps, axis, sizes[axis]) for axis in (0, 1)]
+    return {name: _field(steps, n, axes[0][n], axes[1][n]) for name, n in numbers.items()}
 
 
-# One axis at a time.
+def measure(
+    module: nn.Module,
+    unit: tuple[int, int],
+    *,
+    input_size: Pair,
+    layer: str | None = None,
+    channels: int | None = None,
+) -> Positions:
+    """Find by gradients what `Field.reads` finds by arithmetic: rows and columns that one unit depends on.
+
+    The unit is differentiated with respect to every pixel, on a copy of the module in float64, in one forward
+    and one backward pass. Wherever a real network could hide a connection, the copy does not: weights are
+    positive, so that paths never cancel; activations hand on their input, batch norm too; a maximum becomes a
+    sum, so that the losers count. Norms over the whole map add its mean, and operations on two maps add them.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any that runs on a tensor (1, channels, H, W); it need not be traceable and is left as it is.
+    unit : (row, column) in the map; (0, 0) where the layer gives a vector
+    input_size : int or (H, W)
+    layer : path of a submodule, whose last call counts; by default the module's own result
+    channels : of the input; by default as many as the module's first convolution takes
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer or unit, or the layer does not return one tensor.
+    """
+    from convlab._modules import gradient  # here, because it opens torch
+
+    size, (row, column) = as_pair("input_size", input_size, 1), as_pair("unit", unit, 0)
+    seen = gradient(module, (row, column), size, layer, channels) != 0  # (H, W)
+    rows, columns = (seen.any(axis=axis).nonzero()[0].tolist() for axis in (1, 0))
+    return rows, columns
 
 
-@dataclass(frozen=True)
-class _Window:
-    """A layer along one axis. With `parts`, it cuts a map of any length into that many windows."""
-
-    kernel: int = 1
-    stride: int = 1
-    dilation: int = 1
-    before: int = 0
-    after: int = 0
-    ceil: bool = False
-    parts: int = 0
-
-    def reads(self, unit: int) -> range:
-        """Which units of the layer before are read by this one's."""
-        if self.parts:
-            raise ValueError("looks at the whole map: pass `input_size`")
-        first = unit * self.stride - self.before
-        return range(first, first + self.kernel * self.dilation, self.dilation)
-
-    def fit(self, length: int) -> _Window:
-        """The same with its size known, for a map of this length."""
-        if not self.parts:
-            return self
-        if length % self.parts:
-            raise ValueError(
-                f"windows of different sizes: a map of {length} is not cut evenly into {self.parts}"
-            )
-        return _Window(length // self.parts, stride=length // self.parts)
-
-    def length(self, length: int) -> int:
-        """How many units it makes of a map of this length; `ceil` as in torch's pooling."""
-        padded = length + self.before + self.after + (self.stride - 1 if self.ceil else 0)
-        units = output_size(padded, self.kernel, stride=self.stride, dilation=self.dilation)
-        starts_outside = (units - 1) * self.stride >= length + self.before
-        return units - 1 if self.ceil and starts_outside else units
+# One axis at a time: sets of pixels, and the units that read them.
 
 
-_Windows = tuple[_Window, _Window]
-_EACH = _Window(), _Window()  # every unit by itself
-_WHOLE = _Window(parts=1), _Window(parts=1)  # all units at once
+class _Pixels(NamedTuple):
+    """A set of pixels: bit n of `bits` stands for pixel `first` + n, and bit 0 is set unless it is empty."""
+
+    first: int
+    bits: int
+
+    def moved(self, distance: int) -> _Pixels:
+        return _Pixels(self.first + distance, self.bits)
+
+    def positions(self) -> Iterator[int]:
+        return (self.first + n for n in range(self.bits.bit_length()) if self.bits >> n & 1)
+
+    @property
+    def middle(self) -> float:
+        return self.first + (self.bits.bit_length() - 1) / 2
+
+    def shared(self, other: _Pixels) -> int:
+        first = min(self.first, other.first)
+        return (self.bits << (self.first - first) & other.bits << (other.first - first)).bit_count()
 
 
-@dataclass(frozen=True)
-class _Step:
-    """One step of a network: a window over the sum of its parents, which are numbers of earlier steps."""
+def _union(sets: Iterable[_Pixels]) -> _Pixels:
+    some = [pixels for pixels in sets if pixels.bits]
+    first = min((pixels.first for pixels in some), default=0)
+    bits = 0
+    for pixels in some:
+        bits |= pixels.bits << (pixels.first - first)
+    return _Pixels(first, bits)
 
-    name: str
-    parents: tuple[int, ...] = ()
-    windows: _Windows = _EACH
+
+class _Strand(NamedTuple):
+    """Units that repeat: unit i + n reads what unit i reads, `step` pixels further on, with n phases."""
+
+    step: int
+    phases: tuple[_Pixels, ...]
+
+    @property
+    def jump(self) -> Fraction:
+        return Fraction(self.step, len(self.phases))
+
+    def unit(self, number: int) -> _Pixels:
+        periods, phase = divmod(number, len(self.phases))
+        return self.phases[phase].moved(periods * self.step)
+
+    def through(self, rule: Rule) -> _Strand:
+        """What the units of the next layer see of this one."""
+        count = len(self.phases)
+        periods = count // gcd(count, rule.stride)  # until the pattern of both repeats
+        phases = tuple(
+            _union([self.unit(period * rule.stride + tap) for tap in rule.taps(phase)])
+            for period in range(periods)
+            for phase in range(rule.up)
+        )
+        return _Strand(periods * rule.stride * self.step // count, phases)
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """What a layer's units see along one axis."""
+    """What a layer's units see along one axis: one strand, unless branches of different jump have met."""
 
-    jump: int
-    reads: frozenset[int]  # by unit 0
-
-    @property
-    def size(self) -> int:
-        return max(self.reads) - min(self.reads) + 1
+    strands: tuple[_Strand, ...]
+    misalignment: float = 0.0
+    length: int | None = None
 
     @property
-    def overlap(self) -> float:
-        return len(self.reads & {pixel + self.jump for pixel in self.reads}) / len(self.reads)
+    def count(self) -> int:
+        count = lcm(*(len(strand.phases) for strand in self.strands))
+        return count if self.length is None else min(count, self.length)
+
+    @property
+    def moves(self) -> bool:
+        return any(strand.step for strand in self.strands)
+
+    def unit(self, number: int) -> _Pixels:
+        return _union([strand.unit(number) for strand in self.strands])
+
+    def middle(self, number: int) -> float | None:
+        """Middle of a unit's field, without the parts that are the same for all units."""
+        pixels = _union([strand.unit(number) for strand in self.strands if strand.step])
+        return pixels.middle if pixels.bits else None
 
 
-def _follow(steps: tuple[_Step, ...], axis: int, size: int | None) -> list[_Axis]:
+def _follow(steps: tuple[Step, ...], axis: int, size: int | None) -> list[_Axis]:
     """Fields of all steps along one axis, from the input up."""
-    windows = [step.windows[axis] for step in steps] if size is None else _fit(steps, axis, size)[0]
-    fields = [_Axis(1, frozenset({0}))]
-    for step, window in zip(steps[1:], windows[1:], strict=True):
-        jump = fields[step.parents[0]].jump
-        for parent in step.parents:
-            if fields[parent].jump != jump:
-                raise ValueError(
-                    f"{step.name} joins {steps[step.parents[0]].name} with jump {jump} and "
-                    f"{steps[parent].name} with jump {fields[parent].jump}: their units do not line up"
-                )
-        below = frozenset[int]().union(*(fields[parent].reads for parent in step.parents))
-        with _naming(step):
-            reads = {pixel + unit * jump for unit in window.reads(0) for pixel in below}
-        fields.append(_Axis(jump * window.stride, frozenset(reads)))
-    return fields
+    maps = None if size is None else _fit(steps, axis, size)
+    axes = [_Axis((_Strand(1, (_Pixels(0, 1),)),), length=size)]
+    for number, step in enumerate(steps[1:], 1):
+        parents = [axes[parent] for parent in step.parents]
+        if maps is None:
+            rule, below, length = step.rules[axis], None, None
+            with _naming(step):
+                rule.check_size_is_not_needed()
+        else:
+            rule, below, length = maps[number]
+            parents = [_spread(parent, below) for parent in parents]
+        joined = _join(parents, below)
+        strands = tuple(strand.through(rule) for strand in joined.strands)
+        axes.append(_Axis(strands, joined.misalignment, length))
+    return axes
 
 
-def _fit(steps: tuple[_Step, ...], axis: int, size: int) -> tuple[list[_Window], list[int]]:
-    """Windows and lengths of all maps along one axis, for an input of this size."""
-    windows, lengths = [_Window()], [size]
-    for step in steps[1:]:
-        below = [lengths[parent] for parent in step.parents]
-        with _naming(step):
-            if min(below) != max(below):
-                raise ValueError(f"joins maps of different sizes: {below}")
-            window = step.windows[axis].fit(below[0])
-            lengths.append(window.length(below[0]))
-        windows.append(window)
-    return windows, lengths
+def _spread(axis: _Axis, length: int) -> _Axis:
+    """The only unit of a map, repeated for each unit of a longer map that it joins."""
+    if axis.length == length:
+        return axis
+    return _Axis((_Strand(0, (axis.unit(0),)),), axis.misalignment)
 
 
-def _pixels(steps: tuple[_Step, ...], axis: int, unit: int, size: int) -> set[int]:
-    """Pixels that one unit of the last step reads along one axis: back from there to the input."""
-    windows, lengths = _fit(steps, axis, size)
-    if unit >= lengths[-1]:
-        raise ValueError(f"unit {unit} is outside the map: an image of {size} gives {lengths[-1]} units")
-    wanted: list[set[int]] = [set() for _ in steps]
-    wanted[-1] = {unit}
-    for number in reversed(range(1, len(steps))):
-        read = {below for above in wanted[number] for below in windows[number].reads(above)}
-        for parent in steps[number].parents:
-            wanted[parent] |= {below for below in read if 0 <= below < lengths[parent]}
-    return wanted[0]
+def _join(parents: list[_Axis], length: int | None) -> _Axis:
+    """Branches, unit by unit: strands of the same jump become one."""
+    if len(parents) == 1:
+        return parents[0]
+    together: dict[Fraction, list[_Strand]] = {}
+    for strand in dict.fromkeys(strand for parent in parents for strand in parent.strands):
+        together.setdefault(strand.jump, []).append(strand)
+    strands = []
+    for same in together.values():
+        count = max(lcm(*(len(strand.phases) for strand in same)), 1)
+        phases = tuple(_union([strand.unit(i) for strand in same]) for i in range(count))
+        strands.append(_Strand(same[0].step * count // len(same[0].phases), phases))
+    below = max(parent.misalignment for parent in parents)
+    return _Axis(tuple(strands), max(below, _misalignment(parents, strands, length)))
 
 
-def _field(steps: tuple[_Step, ...], rows: _Axis, columns: _Axis) -> Field:
-    start = min(rows.reads), min(columns.reads)
+def _misalignment(parents: list[_Axis], strands: list[_Strand], length: int | None) -> float:
+    """How far apart the centres of branches lie: on average over phases, or at most if they drift apart."""
+    branches = [parent for parent in parents if parent.moves]
+    moving = [strand for strand in strands if strand.step]
+    drift = len(moving) > 1
+    if drift and length is None:
+        return inf
+    units = (0, (length or 1) - 1) if drift else range(len(moving[0].phases) if moving else 0)
+    rows = [[branch.middle(i) for branch in branches] for i in units]
+    full = [[m for m in row if m is not None] for row in rows if None not in row]
+    if drift:
+        return max((max(row) - min(row) for row in full), default=0.0)
+    means = [sum(column) / len(full) for column in zip(*full, strict=True)]
+    return max(means, default=0.0) - min(means, default=0.0)
+
+
+def _field(steps: tuple[Step, ...], number: int, rows: _Axis, columns: _Axis) -> Field:
+    with _naming(steps[number]):
+        numbers = [_summary(rows), _summary(columns)]
+    size, jump, start, centre, support, overlap = zip(*numbers, strict=True)
     return Field(
-        size=(rows.size, columns.size),
-        jump=(rows.jump, columns.jump),
+        size=size,
+        jump=jump,
         start=start,
-        centre=(start[0] + (rows.size - 1) / 2, start[1] + (columns.size - 1) / 2),
-        support=(len(rows.reads), len(columns.reads)),
-        overlap=(rows.overlap, columns.overlap),
-        _steps=steps,
+        centre=centre,
+        support=support,
+        overlap=overlap,
+        misalignment=(rows.misalignment, columns.misalignment),
+        map_size=None if rows.length is None or columns.length is None else (rows.length, columns.length),
+        _axes=(rows, columns),
+        _steps=steps[: number + 1],
     )
 
 
+def _summary(axis: _Axis) -> tuple[int, int | Fraction, int, float, int, float]:
+    units = [axis.unit(i) for i in range(axis.count + 1)]
+    pairs = [(unit, after) for unit, after in pairwise(units) if unit.bits]
+    if not pairs:
+        raise ValueError("none of its units reads anything of the input")
+    jump = max(strand.jump for strand in axis.strands)
+    overlap = sum(unit.shared(after) / unit.bits.bit_count() for unit, after in pairs) / len(pairs)
+    return (
+        max(unit.bits.bit_length() for unit, _ in pairs),
+        jump.numerator if jump.denominator == 1 else jump,
+        pairs[0][0].first,
+        pairs[0][0].middle,
+        max(unit.bits.bit_count() for unit, _ in pairs),
+        overlap,
+    )
+
+
+# Back from a unit to the pixels of an image of known size, and the other way round.
+
+
+class _Map(NamedTuple):
+    """A step along one axis of an image of known size."""
+
+    rule: Rule
+    below: int  # length of the map that the rule reads
+    length: int  # and of the one that it makes
+
+
+def _fit(steps: tuple[Step, ...], axis: int, size: int) -> list[_Map]:
+    maps = [_Map(EACH[axis], size, size)]
+    for step in steps[1:]:
+        lengths = {maps[parent].length for parent in step.parents}
+        below = max(lengths)
+        with _naming(step):
+            if lengths - {below, 1}:
+                sizes = [maps[parent].length for parent in step.parents]
+                raise ValueError(f"joins maps of different sizes: {sizes}")
+            rule = step.rules[axis].fit(below, [made.length for made in maps])
+            length = rule.length(below)
+            if length < 1:
+                raise ValueError(f"nothing is left of a map of {below}")
+        maps.append(_Map(rule, below, length))
+    return maps
+
+
+def _pixels(steps: tuple[Step, ...], axis: int, unit: int, size: int) -> list[int]:
+    """Pixels that one unit of the last step reads along one axis: back from there to the input."""
+    maps = _fit(steps, axis, size)
+    if unit >= maps[-1].length:
+        raise ValueError(f"unit {unit} is outside the map: an image of {size} gives {maps[-1].length} units")
+    wanted: list[set[int]] = [set() for _ in steps]
+    wanted[-1] = {unit}
+    for number in reversed(range(1, len(steps))):
+        rule, length, _ = maps[number]
+        read = {below for above in wanted[number] for below in rule.reads(above, length)}
+        for parent in steps[number].parents:
+            wanted[parent] |= read if maps[parent].length == length else {0} if read else set()
+    return sorted(wanted[0])
+
+
+def _units(steps: tuple[Step, ...], axis: int, pixels: range, size: int) -> list[int]:
+    """Units of the last step that read any of these pixels along one axis: from the input up."""
+    maps = _fit(steps, axis, size)
+    seeing = [set(pixels)]
+    for step, (rule, below, length) in zip(steps[1:], maps[1:], strict=True):
+        seen: set[int] = set()
+        for parent in step.parents:
+            spread = seeing[parent] and maps[parent].length != below
+            seen |= set(range(below)) if spread else seeing[parent]
+        seeing.append({unit for unit in range(length) if not seen.isdisjoint(rule.reads(unit, below))})
+    return sorted(seeing[-1])
+
+
 @contextmanager
-def _naming(step: _Step) -> Iterator[None]:
+def _naming(step: Step) -> Iterator[None]:
     """Put the name of the step in front of an error."""
     try:
         yield
@@ -266,157 +518,32 @@ def _naming(step: _Step) -> Iterator[None]:
 
 # From models to steps.
 
-
-def _windows(layer: Layer) -> _Windows:
-    kernel_size = as_pair("kernel_size", layer.kernel_size, 1)
-    stride, dilation = as_pair("stride", layer.stride, 1), as_pair("dilation", layer.dilation, 1)
-    sides = as_sides(layer.padding, kernel_size=kernel_size, stride=stride, dilation=dilation)
-    rows, columns = zip(kernel_size, stride, dilation, sides, strict=True)
-    return _Window(*rows[:3], *rows[3]), _Window(*columns[:3], *columns[3])
+_Steps = tuple[tuple[Step, ...], dict[str, int]]  # and the number of the step that a key stands for
 
 
-def _steps_of_list(layers: Sequence[Layer]) -> tuple[tuple[_Step, ...], dict[str, int]]:
+def _steps_of_list(layers: Sequence[Layer]) -> _Steps:
     if not layers:
         raise ValueError("`model` must have at least one layer, got an empty list")
-    steps = [_Step("input")]
+    steps = [Step("input")]
     for number, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             raise TypeError(f"`model[{number}]` must be a Layer, got {layer!r}")
-        steps.append(_Step(f"layer {number}", (number,), _windows(layer)))
+        steps.append(Step(f"layer {number}", (number,), layer.rules()))
     return tuple(steps), {str(number): number + 1 for number in range(len(layers))}
 
 
-def _steps_of_module(model: nn.Module) -> tuple[tuple[_Step, ...], dict[str, int]]:
-    graph, results = _trace(model)
-    steps: list[_Step] = []
-    numbers: dict[Any, int] = {}  # of the nodes that hold something computed from the image
-    for node in graph.nodes:
-        parents = tuple(numbers[parent] for parent in node.all_input_nodes if parent in numbers)
-        if node.op == "placeholder" and steps:
-            raise ValueError(f"`model` must take one image, but its forward takes `{node.target}` as well")
-        if node.op == "output":
-            results = _with_output(results, node.args[0], numbers)
-        elif node.op == "placeholder" or (parents and not _asks_size(node)):
-            numbers[node] = len(steps)
-            steps.append(_step(node, parents, model))
-    return tuple(steps), {path: numbers[node] for path, node in results.items()}
+def _steps_of_net(net: Net) -> _Steps:
+    from convlab.nets import rules
+
+    steps, numbers = [Step("input")], {"input": 0}
+    for node in net.nodes:
+        numbers[node.name] = len(steps)
+        steps.append(Step(f"`{node.name}`", tuple(numbers[name] for name in node.inputs), rules(node.op)))
+    del numbers["input"]
+    return tuple(steps), numbers
 
 
-def _trace(model: nn.Module) -> tuple[fx.Graph, dict[str, Any]]:
-    """Graph of a module, and the node in it that each submodule's last call returns."""
-    from torch import fx, nn
+def _steps_of_module(model: nn.Module) -> _Steps:
+    from convlab._modules import steps_of_module
 
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"`model` must be a list of Layer or a torch.nn.Module, got {model!r}")
-    results: dict[str, Any] = {}
-
-    class Tracer(fx.Tracer):
-        def call_module(self, m: nn.Module, *arguments: Any) -> Any:
-            result = super().call_module(m, *arguments)
-            path = self.path_of_module(m)
-            results.pop(path, None)  # so that the order is that of the last calls
-            if isinstance(result, fx.Proxy):
-                results[path] = result.node
-            return result
-
-    return Tracer().trace(model), results
-
-
-def _with_output(results: dict[str, Any], output: Any, numbers: dict[Any, int]) -> dict[str, Any]:
-    """Add "output", unless the last submodule's result is what the model returns."""
-    if output.__hash__ is None or output not in numbers:
-        raise ValueError(f"`model` must return one map that it computes from its input, got {output!r}")
-    known = {path: node for path, node in results.items() if node in numbers}
-    return known if list(known.values())[-1:] == [output] else known | {"output": output}
-
-
-def _step(node: fx.Node, parents: tuple[int, ...], model: nn.Module) -> _Step:
-    if node.op == "placeholder":
-        return _Step("input")
-    if node.op == "call_module":
-        module = model.get_submodule(str(node.target))
-        name, label, windows = f"`{node.target}`", type(module).__name__, _windows_of_module(module)
-    else:
-        name, label, windows = f"`{node.name}`", _function(node), _windows_of_function(node)
-    if windows is None:
-        raise ValueError(f"no rule is known for {name} ({label}), or not with these arguments")
-    return _Step(name, parents, windows)
-
-
-def _windows_of_module(module: nn.Module) -> _Windows | None:
-    from torch import nn
-
-    match module:
-        case nn.Conv2d(padding_mode="zeros"):
-            return _windows(_layer(module))
-        case nn.MaxPool2d() | nn.AvgPool2d():
-            rows, columns = _windows(_layer(module))
-            return replace(rows, ceil=module.ceil_mode), replace(columns, ceil=module.ceil_mode)
-        case nn.ConstantPad2d():  # and its subclass ZeroPad2d
-            left, right, top, bottom = module.padding
-            return _Window(before=top, after=bottom), _Window(before=left, after=right)
-        case nn.AdaptiveAvgPool2d() | nn.AdaptiveMaxPool2d():
-            size = module.output_size
-            height, width = size if isinstance(size, tuple) else (size, size)
-            return _Window(parts=height or 0), _Window(parts=width or 0)  # None leaves an axis as it is
-        case nn.Linear() | nn.Flatten(start_dim=0 | 1, end_dim=-1):
-            return _WHOLE
-        case nn.Softmax(dim=1 | -3) | nn.LogSoftmax(dim=1 | -3):  # over the channels
-            return _EACH
-    return _EACH if type(module).__name__ in _EACH_MODULES else None
-
-
-def _layer(module: Any) -> Layer:
-    """The arguments of a torch convolution or pooling; average pooling has no dilation."""
-    dilation = getattr(module, "dilation", 1)
-    return Layer(module.kernel_size, stride=module.stride, padding=module.padding, dilation=dilation)
-
-
-def _windows_of_function(node: fx.Node) -> _Windows | None:
-    from torch import nn
-    from torch.nn import functional
-
-    name, arguments = _function(node), node.args[1:]
-    pools = {
-        functional.max_pool2d: nn.MaxPool2d,
-        functional.avg_pool2d: nn.AvgPool2d,
-        functional.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
-        functional.adaptive_max_pool2d: nn.AdaptiveMaxPool2d,
-    }
-    if node.target in pools:
-        return _windows_of_module(pools[node.target](*arguments, **node.kwargs))
-    dims = arguments[0] if arguments else node.kwargs.get("dim", node.kwargs.get("start_dim"))
-    match name, dims:
-        case (("cat" | "concat" | "softmax" | "log_softmax"), (1 | -3)):  # over the channels
-            return _EACH
-        case "mean", ((2, 3) | (-2, -1) | (-1, -2)):
-            return _WHOLE
-        case "flatten", (0 | 1 | None):
-            return _WHOLE
-        case (("view" | "reshape"), _) if len(arguments) == 2:  # (N, C·H·W)
-            return _WHOLE
-    return _EACH if name.removesuffix("_") in _EACH_FUNCTIONS else None
-
-
-def _function(node: fx.Node) -> str:
-    """Name of the function or method that a node calls."""
-    return str(getattr(node.target, "__name__", node.target))
-
-
-def _asks_size(node: fx.Node) -> bool:
-    """Whether a node is x.size(…), x.dim() or x.shape: numbers, not a map."""
-    if node.op == "call_method":
-        return node.target in ("size", "dim")
-    return node.target is getattr and node.args[1] == "shape"
-
-
-_EACH_FUNCTIONS = {
-    *("add", "iadd", "sub", "isub", "mul", "imul", "div", "truediv", "neg", "abs", "pow", "clamp"),
-    *("relu", "relu6", "hardtanh", "leaky_relu", "elu", "gelu", "silu", "hardswish", "hardsigmoid"),
-    *("sigmoid", "tanh", "dropout", "dropout2d", "contiguous"),
-}
-_EACH_MODULES = {
-    *("Identity", "Dropout", "Dropout2d", "BatchNorm1d", "BatchNorm2d", "LocalResponseNorm", "ReLU", "ReLU6"),
-    *("LeakyReLU", "PReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Sigmoid", "Tanh", "Hardtanh"),
-    *("Hardswish", "Hardsigmoid", "Softplus", "Softsign", "LogSigmoid"),
-}
+    return steps_of_module(model)
