@@ -143,6 +143,11 @@ def test_FM_9_the_strongest_unit_lies_on_the_object():
         assert head.region(unit, clip=(224, 224)) == (0, 0, 224, 224)
 
 
+def test_FM_9_fields_outgrow_the_cup_and_then_the_photo():
+    sizes = {name: field.size[0] for name, field in fields.receptive_field(network(), input_size=224).items()}
+    assert [sizes[f"blocks.{i}"] for i in (7, 8, 9)] == [147, 211, 275]
+
+
 def test_FM_10_maps_get_sparser_with_depth_as_a_trend_but_not_at_each_step():
     names = relus()
     torch.manual_seed(0)

@@ -39,7 +39,7 @@ def panel(maps: NDArray[np.float32], per_side: int) -> Image.Image:
     strongest = np.argsort(-maps.std(axis=(1, 2)), kind="stable")[: per_side**2]
     for place, index in enumerate(strongest):
         low, high = np.percentile(maps[index], [1, 99])
-        colours = matplotlib.colormaps["magma"]((maps[index] - low) / (high - low), bytes=True)
+        colours = matplotlib.colormaps["gray"]((maps[index] - low) / (high - low), bytes=True)
         tile = Image.fromarray(colours[..., :3]).resize((width, height), Image.Resampling.NEAREST)
         row, column = divmod(place, per_side)
         picture.paste(tile, (column * (width + GAP) + GAP // 2, row * (height + GAP) + GAP // 2))

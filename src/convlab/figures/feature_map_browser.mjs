@@ -1,6 +1,6 @@
 const LEVELS = 128;
-const SIDE = 224; // of a drawn picture, in the units of the drawing
-const MARGIN = 20; // around it: room for numbers, and for a field that reaches beyond
+const SIDE = 224; // of a drawn picture
+const MARGIN = 20; // around it, for numbers and for a field that reaches beyond
 const WHOLE = SIDE + 2 * MARGIN;
 const VIEW = [-MARGIN, -MARGIN, WHOLE, WHOLE];
 const GREY = "000000 ffffff";
@@ -117,7 +117,7 @@ const PAGE = `
   <div>
     <div class="cf-title"><i></i>Output: <b></b></div>
     <div class="cfb-stage" data-drive="keys" tabindex="0" role="application"
-      aria-label="Feature map: arrow keys move the unit, with Shift faster; Home and End go to the ends of the row">
+      aria-label="Feature map: arrow keys move the unit, with Shift faster; Home and End: ends of the row">
       <canvas class="cfb-pixels"></canvas><svg viewBox="${VIEW}" aria-hidden="true" data-drive="pointer">
       <path class="cfb-guide"/><text text-anchor="end" dominant-baseline="central"/><text text-anchor="middle"/>
       <rect class="cfb-edge"/><rect class="cfb-casing"/><rect class="cfb-unit"/></svg></div>
@@ -125,11 +125,11 @@ const PAGE = `
       <button type="button">Strongest unit</button></div>
   </div>
 </div>
-<fieldset class="cfb-map"><legend></legend><div class="cf-choices"></div></fieldset>
 <div class="cfb-readout">
   <canvas class="cfb-patch" width="96" height="96"></canvas>
   <p aria-live="polite"></p>
 </div>
+<fieldset class="cfb-map"><legend></legend><div class="cf-choices"></div></fieldset>
 </form><figcaption></figcaption></figure>`;
 
 async function render({ model, el }) {
@@ -171,6 +171,7 @@ async function render({ model, el }) {
   }
 
   let drawn = {};
+  const chosen = {}; // the map that the reader last saw of each layer
   function paint() {
     const { p, l, m, unit, layer, map, plane, level } = look();
     const { shape, maps } = layer;
@@ -198,6 +199,7 @@ async function render({ model, el }) {
       });
     }
     drawn = { p, l, m };
+    chosen[layer.name] = map;
     paintUnit(unit, layer);
     find(".cfb-legend i").style.left = `${(level / LEVELS) * 100}%`;
     const [where, which, sees] = describe(photos[p].name, layer, map, unit, level, size);
@@ -249,14 +251,14 @@ async function render({ model, el }) {
     });
   };
 
-  /** Go to the unit of another layer that looks at the same place, in the map that answers most there. */
+  /** Go to the same place in another layer: in the map last seen there, or the one that answers most. */
   function selectLayer(layer) {
     const now = look();
     const [top, left, bottom, right] = region(now.layer.field, now.unit).whole;
     const unit = unitAt(layer.field, [(top + bottom) / 2, (left + right) / 2], layer.shape);
     const there = (map) => ({ ...model.get("selection"), layer: layer.name, map: map.channel, unit });
     const [first] = layer.maps.slice().sort((a, b) => look(there(b)).level - look(there(a)).level);
-    select(there(first));
+    select(there(chosen[layer.name] ?? first));
   }
 
   find("form").addEventListener("submit", (event) => event.preventDefault());
