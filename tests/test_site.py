@@ -160,6 +160,11 @@ def test_math_is_rendered(view):
         "all => all.filter(e => !e.querySelector('mjx-container')).map(e => e.outerHTML)"
     )
     assert unset == []
+    cut = formulas.evaluate_all(
+        "all => all.filter(e => e.matches('div') && e.querySelector('mjx-math').getBoundingClientRect().left"
+        " < e.parentElement.getBoundingClientRect().left - 1).map(e => e.textContent)"
+    )
+    assert cut == []  # a long formula may scroll, but its beginning shows
     assert view.page.locator("mjx-merror, [data-mml-node=merror]").count() == 0
 
 
