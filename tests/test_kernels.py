@@ -77,6 +77,32 @@ def test_flip_is_its_own_inverse_and_turns_both_axes():
     assert kernels.emboss[2, 2] == 2
 
 
+sides = st.tuples(st.integers(1, 4), st.integers(1, 4))
+
+
+@given(first=sides, second=sides, seed=st.integers(0, 9))
+def test_compose_is_one_after_the_other(first, second, seed):
+    generator = np.random.default_rng(seed)
+    a, b = generator.integers(-9, 10, first), generator.integers(-9, 10, second)
+    image = generator.integers(-9, 10, (9, 10))
+    both = kernels.compose(a, b)
+    np.testing.assert_array_equal(respond(image, both), respond(respond(image, a), b))
+    np.testing.assert_array_equal(both, kernels.compose(b, a))
+    np.testing.assert_array_equal(kernels.flip(both), kernels.compose(kernels.flip(a), kernels.flip(b)))
+
+
+def test_compose_makes_the_named_kernels():
+    np.testing.assert_array_equal(kernels.compose(kernels.identity, kernels.emboss)[1:4, 1:4], kernels.emboss)
+    np.testing.assert_array_equal(kernels.compose([[1, 2, 1]], [[-1], [0], [1]]), kernels.sobel_y)
+    np.testing.assert_array_equal(kernels.compose([[1], [2], [1]], [[-1, 0, 1]]), kernels.sobel_x)
+    assert kernels.compose(np.ones((3, 3), "float32"), np.ones((3, 3), "int8")).dtype == np.float32
+    np.testing.assert_array_equal(kernels.compose(np.array([[200, 200]], "uint8"), [[2]]), [[400, 400]])
+    assert kernels.compose(np.array([[200]], "uint8"), np.array([[200]], "uint8")) == 40_000
+    variance = 2.0**2 + 1.5**2  # of two blurs, one after the other
+    blur = kernels.compose(kernels.gaussian(2, 25), kernels.gaussian(1.5, 25))
+    np.testing.assert_allclose(blur, kernels.gaussian(variance**0.5, 49), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -86,6 +112,12 @@ def test_flip_is_its_own_inverse_and_turns_both_axes():
         (lambda: kernels.gaussian(1, 4), ValueError, "`size` must be odd, .*, got 4"),
         (lambda: kernels.gaussian(1, 0), ValueError, "`size` must be at least 1, got 0"),
         (lambda: kernels.gaussian(1, 3.0), TypeError, "`size` must be an integer, got 3.0"),
+        (
+            lambda: kernels.compose([1, 2], [[1]]),
+            ValueError,
+            r"`first` must have two axes .*, got shape \(2,\)",
+        ),
+        (lambda: kernels.compose([[1]], 3), ValueError, r"`second` must have two axes .*, got shape \(\)"),
         (lambda: kernels.flip([1, 2]), ValueError, r"at least two axes \(height, width\), got shape \(2,\)"),
     ],
 )

@@ -64,6 +64,32 @@ def flip(kernel: ArrayLike) -> NDArray[Any]:
     return np.flip(kernel, (-2, -1)).copy()
 
 
+def compose(first: ArrayLike, second: ArrayLike) -> NDArray[Any]:
+    """The one kernel that does what `first` and then `second` do: their full convolution.
+
+    Both are (height, width); the result has the sum of their sizes, less 1. The order does not matter.
+    The dtype is numpy's common one, but integers of any width give int64. ValueError if one has not two axes.
+
+    >>> compose([[1, 1]], [[1, -1]])
+    array([[ 1,  0, -1]])
+    >>> compose([[1, 2, 1]], [[-1], [0], [1]])  # sobel_y: blur along rows, difference down columns
+    array([[-1, -2, -1],
+           [ 0,  0,  0],
+           [ 1,  2,  1]])
+    """
+    first, second = np.asarray(first), np.asarray(second)
+    for name, kernel in (("first", first), ("second", second)):
+        if kernel.ndim != 2:
+            raise ValueError(f"`{name}` must have two axes (height, width), got shape {kernel.shape}")
+    (rows, columns), (height, width) = first.shape, second.shape
+    dtype = np.result_type(first, second)
+    dtype = np.dtype(np.int64) if dtype.kind in "iu" else dtype
+    both = np.zeros((rows + height - 1, columns + width - 1), dtype)
+    for (u, v), number in np.ndenumerate(second):
+        both[u : u + rows, v : v + columns] += number * first.astype(dtype)
+    return both
+
+
 def _constant(rows: list[list[float]]) -> Kernel:
     kernel = np.array(rows, dtype=np.float64)
     kernel.setflags(write=False)

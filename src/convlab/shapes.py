@@ -7,12 +7,23 @@ height and once for the width. Nothing is rounded silently: where a division flo
 import operator
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 Pair = int | tuple[int, int]
 Sides = tuple[tuple[int, int], tuple[int, int]]
 Padding = str | Pair | Sides
 
 
-def output_size(size: int, kernel_size: int, *, stride: int = 1, padding: Pair = 0, dilation: int = 1) -> int:
+def output_size(
+    size: int,
+    kernel_size: int,
+    *,
+    stride: int = 1,
+    padding: Pair = 0,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+) -> int:
     """Number of positions that a window takes along one axis.
 
     ⌊(size + 2·padding − dilation·(kernel_size − 1) − 1) / stride⌋ + 1
@@ -20,15 +31,60 @@ def output_size(size: int, kernel_size: int, *, stride: int = 1, padding: Pair =
     (Dumoulin & Visin 2016, relationship 15.) `padding` is the number of positions added to each end, or a
     pair (before, after) whose sum replaces 2·padding. ValueError if the window is wider than the padded axis.
 
+    With `ceil_mode`, as torch's pooling has it, the division rounds up: a last window may reach past the end,
+    but it has to begin inside the axis or the padding before it.
+
     >>> output_size(32, 5)
     28
     >>> output_size(224, 7, stride=2, padding=3)
     112
     >>> output_size(1000, 10, stride=8)
     124
+    >>> output_size(1000, 10, stride=8, ceil_mode=True)
+    125
     """
-    slack, stride = _slack(size, kernel_size, stride, padding, dilation)
-    return slack // stride + 1
+    slack, stride = _slack(size, kernel_size, stride, padding, dilation, ceil_mode)
+    if not ceil_mode:
+        return slack // stride + 1
+    before, _ = as_pair("padding", padding, 0)
+    return min(-(-slack // stride) + 1, -(-(size + before) // stride))
+
+
+def transposed_size(
+    size: int,
+    kernel_size: int,
+    *,
+    stride: int = 1,
+    padding: Pair = 0,
+    output_padding: int = 0,
+    dilation: int = 1,
+) -> int:
+    """Output size of a transposed convolution along one axis: `output_size` backwards.
+
+    (size − 1)·stride + dilation·(kernel_size − 1) + 1 − 2·padding + output_padding
+
+    (Dumoulin & Visin 2016, relationship 14.) With a stride, several sizes have the same `output_size`; the
+    smallest comes back, and `output_padding`, less than stride or dilation, asks for a larger one. `padding`
+    is what the convolution had, and is cut off here. ValueError if nothing would be left.
+
+    >>> transposed_size(2, 3)
+    4
+    >>> transposed_size(112, 7, stride=2, padding=3)
+    223
+    >>> transposed_size(112, 7, stride=2, padding=3, output_padding=1)
+    224
+    """
+    before, after = as_pair("padding", padding, 0)
+    extra = as_int("output_padding", output_padding, 0)
+    span, stride = window_span(kernel_size, dilation), as_int("stride", stride, 1)
+    if extra >= max(stride, dilation):
+        raise ValueError(
+            f"`output_padding` must be less than `stride` {stride} or `dilation` {dilation}, got {extra}"
+        )
+    canvas = (as_int("size", size, 1) - 1) * stride + span + extra
+    if canvas <= before + after:
+        raise ValueError(f"`padding` {before} + {after} leaves nothing of an output of {canvas}")
+    return canvas - before - after
 
 
 def dropped(size: int, kernel_size: int, *, stride: int = 1, padding: Pair = 0, dilation: int = 1) -> int:
@@ -45,6 +101,30 @@ def dropped(size: int, kernel_size: int, *, stride: int = 1, padding: Pair = 0, 
     return slack % stride
 
 
+def padding_for(
+    size: int, outputs: int, kernel_size: int, *, stride: int = 1, dilation: int = 1
+) -> tuple[int, int]:
+    """Padding (before, after) that gives this many outputs: `output_size` solved for the padding.
+
+    The smallest total, max(0, (outputs − 1)·stride + dilation·(kernel_size − 1) + 1 − size), halved; an odd
+    one goes after. Up to stride − 1 more would give the same number of outputs. ValueError if even no padding
+    gives more.
+
+    >>> padding_for(5, 5, 3)
+    (1, 1)
+    >>> padding_for(224, 112, 7, stride=2)  # torchvision's ResNets write 3: one more changes nothing
+    (2, 3)
+    """
+    size, outputs = as_int("size", size, 1), as_int("outputs", outputs, 1)
+    stride = as_int("stride", stride, 1)
+    total = (outputs - 1) * stride + window_span(kernel_size, dilation) - size
+    if total <= -stride:
+        least = output_size(size, kernel_size, stride=stride, dilation=dilation)
+        raise ValueError(f"`outputs` must be at least {least}, which needs no padding, got {outputs}")
+    total = max(0, total)
+    return total // 2, total - total // 2
+
+
 def same_padding(size: int, kernel_size: int, *, stride: int = 1, dilation: int = 1) -> tuple[int, int]:
     """Padding (before, after) of TensorFlow's "SAME", which gives ⌈size / stride⌉ outputs.
 
@@ -56,11 +136,37 @@ def same_padding(size: int, kernel_size: int, *, stride: int = 1, dilation: int 
     >>> same_padding(224, 3, stride=2)
     (0, 1)
     """
-    size = as_int("size", size, 1)
-    stride = as_int("stride", stride, 1)
-    outputs = -(-size // stride)
-    total = max(0, (outputs - 1) * stride + window_span(kernel_size, dilation) - size)
-    return total // 2, total - total // 2
+    outputs = -(-as_int("size", size, 1) // as_int("stride", stride, 1))
+    return padding_for(size, outputs, kernel_size, stride=stride, dilation=dilation)
+
+
+def symmetric_padding(kernel_size: int, *, dilation: int = 1) -> int:
+    """Padding of each side that puts a window's centre on every position: dilation·(kernel_size − 1)/2.
+
+    With stride 1 the size stays; with stride s there are ⌈size / s⌉ outputs, as many as with `same_padding`,
+    but their windows can lie elsewhere. ValueError if the window has no centre: its span is even.
+
+    >>> symmetric_padding(3)
+    1
+    >>> symmetric_padding(3, dilation=2)
+    2
+    """
+    span = window_span(kernel_size, dilation)
+    if span % 2 == 0:
+        raise ValueError(
+            f"a window of {span} (`kernel_size` {kernel_size}, `dilation` {dilation}) has no centre: "
+            f"both sides cannot be padded alike"
+        )
+    return span // 2
+
+
+def full_padding(kernel_size: int, *, dilation: int = 1) -> int:
+    """Padding of each side with which every window that touches the axis counts: dilation·(kernel_size − 1).
+
+    >>> full_padding(3), output_size(5, 3, padding=full_padding(3))
+    (2, 7)
+    """
+    return window_span(kernel_size, dilation) - 1
 
 
 def window_span(kernel_size: int, dilation: int = 1) -> int:
@@ -70,6 +176,49 @@ def window_span(kernel_size: int, dilation: int = 1) -> int:
     5
     """
     return as_int("dilation", dilation, 1) * (as_int("kernel_size", kernel_size, 1) - 1) + 1
+
+
+def coverage(
+    size: Pair, kernel_size: Pair, *, stride: Pair = 1, padding: Padding = 0, dilation: Pair = 1
+) -> NDArray[np.int64]:
+    """How many windows read each pixel of an image of `size` (height, width): an array of that shape.
+
+    All arguments as in `ops.conv2d`. The padding is read too, but has no place in the map; without it, the
+    map sums to windows · height · width of the kernel. ValueError if the window does not fit.
+
+    >>> coverage(5, 3)
+    array([[1, 2, 3, 2, 1],
+           [2, 4, 6, 4, 2],
+           [3, 6, 9, 6, 3],
+           [2, 4, 6, 4, 2],
+           [1, 2, 3, 2, 1]])
+    """
+    kernel, strides = as_pair("kernel_size", kernel_size, 1), as_pair("stride", stride, 1)
+    dilations = as_pair("dilation", dilation, 1)
+    sides = as_sides(padding, kernel_size=kernel, stride=strides, dilation=dilations)
+    counts = []
+    for n, k, s, d, (before, after) in zip(
+        as_pair("size", size, 1), kernel, strides, dilations, sides, strict=True
+    ):
+        windows = output_size(n, k, stride=s, padding=(before, after), dilation=d)
+        read = np.add.outer(s * np.arange(windows), d * np.arange(k))  # (windows, k) positions
+        counts.append(np.bincount(read.ravel(), minlength=before + n)[before : before + n])
+    return np.outer(*counts)
+
+
+def adaptive_bins(size: int, outputs: int) -> list[tuple[int, int]]:
+    """Where the bins of adaptive pooling begin and end: ⌊i·size/outputs⌋ and ⌈(i + 1)·size/outputs⌉.
+
+    Every position is in a bin; bins overlap where `size` is no multiple of `outputs`. (He et al. 2014,
+    spatial pyramid pooling, appendix A; torch rounds in the same way.)
+
+    >>> adaptive_bins(6, 3)
+    [(0, 2), (2, 4), (4, 6)]
+    >>> adaptive_bins(5, 3)
+    [(0, 2), (1, 4), (3, 5)]
+    """
+    size, outputs = as_int("size", size, 1), as_int("outputs", outputs, 1)
+    return [(i * size // outputs, -(-(i + 1) * size // outputs)) for i in range(outputs)]
 
 
 def conv_parameters(
@@ -93,6 +242,33 @@ def conv_parameters(
     return outputs * (inputs // groups * height * width + bool(bias))
 
 
+def conv_macs(
+    in_channels: int, out_channels: int, kernel_size: Pair, output_size: Pair, *, groups: int = 1
+) -> int:
+    """Multiply-accumulates of a convolution on one image: its weights, times the pixels of `output_size`.
+
+    A MAC is one product and one addition. Authors who count those as two operations give twice this number as
+    FLOPs; others call the MACs themselves FLOPs (He et al. 2016 do).
+
+    >>> conv_macs(3, 64, 7, 112)
+    118013952
+    """
+    weights = conv_parameters(in_channels, out_channels, kernel_size, groups=groups, bias=False)
+    return weights * weight_reuse(output_size)
+
+
+def weight_reuse(output_size: Pair) -> int:
+    """How often a convolution uses each weight on one image: once per output pixel, height · width.
+
+    It is the ratio of `conv_macs` to `conv_parameters`; in a fully connected layer it is 1.
+
+    >>> weight_reuse((112, 112))
+    12544
+    """
+    height, width = as_pair("output_size", output_size, 1)
+    return height * width
+
+
 def local_parameters(units: int, in_channels: int, kernel_size: Pair, *, bias: bool = True) -> int:
     """Numbers that a locally connected layer learns: `units` windows, and every one with weights of its own.
 
@@ -114,6 +290,15 @@ def dense_parameters(in_features: int, out_features: int, *, bias: bool = True) 
     """
     inputs, outputs = as_int("in_features", in_features, 1), as_int("out_features", out_features, 1)
     return outputs * (inputs + bool(bias))
+
+
+def dense_macs(in_features: int, out_features: int) -> int:
+    """Multiply-accumulates of a fully connected layer on one input: each weight is used once.
+
+    >>> dense_macs(512, 1000)
+    512000
+    """
+    return dense_parameters(in_features, out_features, bias=False)
 
 
 def as_int(name: str, value: Any, minimum: int) -> int:
@@ -179,14 +364,16 @@ def as_sides(
     return as_pair("padding", padding[0], 0), as_pair("padding", padding[1], 0)
 
 
-def _slack(size: int, kernel_size: int, stride: int, padding: Pair, dilation: int) -> tuple[int, int]:
+def _slack(
+    size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, ceil_mode: bool = False
+) -> tuple[int, int]:
     """How far the window can move along the padded axis, and the checked stride."""
-    span = window_span(kernel_size, dilation)
+    span, stride = window_span(kernel_size, dilation), as_int("stride", stride, 1)
     before, after = as_pair("padding", padding, 0)
     slack = as_int("size", size, 1) + before + after - span
-    if slack < 0:
+    if slack <= (-stride if ceil_mode else -1):
         raise ValueError(
             f"a window of {span} (`kernel_size` {kernel_size}, `dilation` {dilation}) does not fit into "
             f"{span + slack} (`size` {size}, `padding` {before} + {after})"
         )
-    return slack, as_int("stride", stride, 1)
+    return slack, stride
