@@ -1,15 +1,21 @@
+import subprocess
+import sys
+from fractions import Fraction
 from itertools import accumulate
-from math import ceil
+from math import ceil, inf
 
+import graphs
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from graphs import pair
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from convlab.fields import Layer, receptive_field
+from convlab.fields import Layer, measure, receptive_field
+from convlab.nets import Add, Concat, Conv, ConvTranspose, Net, Node, Pool, Upsample, fpn, resnet
 from convlab.pretrained import efficientnet_lite0
 
 # Two witnesses that know nothing of windows and jumps. Each says which rows and columns of the image one unit
@@ -45,11 +51,20 @@ def make_positive(model):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d | nn.ReLU6):
                 setattr(module, name, nn.Identity())
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.constant_(module.weight, 1 / module.weight[0].numel())
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     return model.double().eval()
+
+
+def without_maxima(model):
+    """With average instead of maximum pooling: a change of a pixel that loses would not show."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.MaxPool2d):
+                setattr(module, name, nn.AvgPool2d(child.kernel_size, child.stride))
+    return make_positive(model)
 
 
 def assert_reads(field, unit, size, rows, columns):
@@ -72,10 +87,6 @@ def draw_unit(data, model, size):
     with torch.no_grad():
         y = model(torch.ones(1, 1, *size, dtype=torch.float64))
     return tuple(data.draw(st.integers(0, n - 1)) for n in y.shape[2:])
-
-
-def pair(low, high):
-    return st.tuples(st.integers(low, high), st.integers(low, high))
 
 
 layers = st.builds(
@@ -313,6 +324,458 @@ def test_adaptive_pooling_into_even_parts():
         receptive_field(model, input_size=(13, 5))
 
 
+# Graphs: theory = measurement = NaN probing.
+
+
+def mask_by_nan(model, unit, size):
+    """Pixels that turn a unit into NaN when they are NaN, each alone in an image of its own."""
+    return probe(model, unit, size, torch.nan)
+
+
+def mask_by_change(model, unit, size):
+    """Pixels that change a unit. NaN sees weights of zero too, and bilinear interpolation has some."""
+    return probe(model, unit, size, 2.0**40)
+
+
+def probe(model, unit, size, value):
+    x = torch.ones(size[0] * size[1] + 1, 1, *size, dtype=torch.float64)
+    numbers = torch.arange(size[0] * size[1])
+    x[numbers, 0, numbers // size[1], numbers % size[1]] = value
+    with torch.no_grad():
+        y = model(x)[:, :, unit[0], unit[1]]
+    return (y != y[-1]).any(1)[:-1].reshape(size).numpy()
+
+
+def fields_that_fit(net, size):
+    """Fields of a random network; another example if the image is too small for it."""
+    try:
+        return receptive_field(net, input_size=size)
+    except ValueError as error:
+        assume("fit" not in str(error) and "different sizes" not in str(error) and "left" not in str(error))
+        assume("reads anything" not in str(error))
+        raise
+
+
+def positions_of(field, unit):
+    """Rows and columns in the field of a unit, those in the padding included."""
+    for axis in (0, 1):
+        phases = field.phases[axis]
+        periods, phase = divmod(unit[axis], len(phases))
+        yield {p + periods * len(phases) * field.jump[axis] for p in phases[phase]}
+
+
+def lines(mask):
+    """Rows and columns in which a mask has anything."""
+    return [set(mask.any(axis).nonzero()[0].tolist()) for axis in (1, 0)]
+
+
+@settings(max_examples=300)
+@given(net=graphs.nets(), size=pair(10, 18), data=st.data())
+def test_random_graphs(net, size, data):
+    field = fields_that_fit(net, size)[net.outputs[0]]
+    unit = tuple(data.draw(st.integers(0, n - 1)) for n in field.map_size)
+    model = graphs.Torch(net, size)
+    reads = field.reads(unit, clip=size)
+    np.testing.assert_array_equal(reads, measure(model, unit, input_size=size))
+    np.testing.assert_array_equal(reads, mask_by_nan(make_positive(model), unit, size))
+    if inf not in receptive_field(net)[net.outputs[0]].misalignment:
+        for read, positions in zip(lines(reads), positions_of(field, unit), strict=True):
+            assert positions >= read
+
+
+@settings(max_examples=200)
+@given(net=graphs.nets(modes=("bilinear",), most=3), size=pair(10, 16), data=st.data())
+def test_random_graphs_with_bilinear_upsampling(net, size, data):
+    field = fields_that_fit(net, size)[net.outputs[0]]
+    unit = tuple(data.draw(st.integers(0, n - 1)) for n in field.map_size)
+    model = graphs.Torch(net, size)
+    reads = field.reads(unit, clip=size)
+    np.testing.assert_array_equal(reads, measure(model, unit, input_size=size))
+    np.testing.assert_array_equal(reads, mask_by_change(without_maxima(model), unit, size))
+
+
+@settings(max_examples=60)
+@given(net=graphs.nets(modes=("nearest", "bilinear"), most=3), data=st.data())
+def test_fields_of_random_graphs_far_from_the_border(net, data):
+    size = (140, 148)
+    fields = fields_that_fit(net, size)
+    field = fields[net.outputs[0]]
+    assume(max(field.size) < 60)
+    assert inf not in receptive_field(net)[net.outputs[0]].misalignment
+    middle = [n // 2 + data.draw(st.integers(0, 5)) for n in field.map_size]
+    reads = lines(measure(graphs.Torch(net, size), middle, input_size=size))
+    expected = list(positions_of(field, middle))
+    assert reads == expected or not all(expected)
+    assert all(len(read) <= n for read, n in zip(reads, field.support, strict=True))
+    assert all(max(read) - min(read) < n for read, n in zip(reads, field.size, strict=True) if read)
+
+
+@settings(max_examples=60)
+@given(net=graphs.nets(modes=("nearest", "bilinear"), most=3), size=pair(10, 18))
+def test_nets_equal_their_modules(net, size):
+    fields = fields_that_fit(net, size)
+    traced = receptive_field(graphs.Torch(net, size), input_size=size)
+    for node in net.nodes:
+        if not isinstance(node.op, Add | Concat):
+            assert traced[f"layers.{node.name}"] == fields[node.name]
+            assert traced[f"layers.{node.name}"].map_size == fields[node.name].map_size
+    assert list(fields) == [node.name for node in net.nodes]
+
+
+@settings(max_examples=100)
+@given(net=graphs.nets(modes=("nearest", "bilinear"), most=2), size=pair(8, 12), data=st.data())
+def test_units_seeing_is_the_inverse_of_reads(net, size, data):
+    field = fields_that_fit(net, size)[net.outputs[0]]
+    top, left = (data.draw(st.integers(0, n - 1)) for n in size)
+    bottom, right = (data.draw(st.integers(low + 1, n)) for low, n in zip((top, left), size, strict=True))
+    height, width = field.map_size
+    reads = np.array([[field.reads((r, c), clip=size) for c in range(width)] for r in range(height)])
+    np.testing.assert_array_equal(field.units_seeing((top, left), clip=size), reads[:, :, top, left])
+    seen = field.units_seeing((top, left, bottom, right), clip=size)
+    np.testing.assert_array_equal(seen, reads[:, :, top:bottom, left:right].any((2, 3)))
+
+
+def test_pixels_that_nobody_sees():
+    field = last([Layer(3, stride=3)])
+    assert not field.units_seeing((9, 0), clip=(10, 10)).any()
+    assert lines(field.units_seeing((8, 1, 10, 4), clip=(10, 10))) == [{2}, {0, 1}]
+
+
+def test_a_row_and_a_column_make_a_cross_and_not_a_square():
+    nodes = [
+        Node("row", Conv((1, 5), 1, padding=(0, 2)), ("input",)),
+        Node("column", Conv((5, 1), 1, padding=(2, 0)), ("input",)),
+        Node("sum", Add(), ("row", "column")),
+    ]
+    net = Net("cross", nodes, channels=1)
+    field = receptive_field(net)["sum"]
+    reads = field.reads((3, 2), clip=(7, 7))
+    assert (field.size, field.region((3, 2), clip=(7, 7))) == ((5, 5), (1, 0, 6, 5))
+    assert reads.sum() == 9
+    np.testing.assert_array_equal(reads, measure(graphs.Torch(net, 7), (3, 2), input_size=7))
+    np.testing.assert_array_equal(reads, field.units_seeing((3, 2), clip=(7, 7)))
+
+
+def down_up(up, kernel=3):
+    """A strided convolution, and back up."""
+    return Net(
+        "net", [Node("down", Conv(kernel, 1, stride=2, padding=kernel // 2)), Node("up", up)], channels=1
+    )
+
+
+def test_phases_after_nearest_upsampling():
+    field = receptive_field(down_up(Upsample(2)))["up"]
+    assert field.phases[0] == ((-1, 0, 1), (-1, 0, 1))
+    assert (field.size, field.jump, field.start) == ((3, 3), (1, 1), (-1, -1))
+    assert field.overlap == ((1 + 1 / 3) / 2,) * 2  # with the twin all, with the next but one pixel
+    field = receptive_field(Net("net", [Node("up", Upsample(2))]))["up"]
+    assert field.jump == (Fraction(1, 2), Fraction(1, 2))
+    assert repr(field).startswith("Field(size=(1, 1), jump=(Fraction(1, 2), Fraction(1, 2)), start=(0, 0)")
+
+
+def test_phases_after_bilinear_upsampling():
+    field = receptive_field(down_up(Upsample((4, 1), mode="bilinear")))["up"]
+    assert field.phases == (
+        ((-3, -2, -1, 0, 1), (-3, -2, -1, 0, 1), (-1, 0, 1, 2, 3), (-1, 0, 1, 2, 3)),
+        ((-1, 0, 1),),
+    )
+    assert (field.size, field.jump, field.centre) == ((5, 3), (Fraction(1, 2), 2), (-1, 0))
+    odd = receptive_field(Net("net", [Node("up", Upsample(3, mode="bilinear"))]))["up"]
+    assert odd.phases[0] == ((-1, 0), (0,), (0, 1))  # the middle one stands on a unit
+    assert (odd.size, odd.support, odd.start) == ((2, 2), (2, 2), (-1, -1))
+
+
+def test_phases_after_transposed_convolution():
+    field = receptive_field(down_up(ConvTranspose(3, 1, stride=2, padding=1)))["up"]
+    assert field.phases[0] == ((-1, 0, 1), (-1, 0, 1, 2, 3))
+    assert (field.size, field.support, field.jump) == ((5, 5), (5, 5), (1, 1))
+    gaps = receptive_field(down_up(ConvTranspose(1, 1, stride=(2, 3), padding=1)))["up"]
+    assert gaps.phases == (((), (1, 2, 3)), ((), (), (1, 2, 3)))
+    assert (gaps.size, gaps.start, gaps.overlap) == ((3, 3), (1, 1), (0, 0))
+    assert not gaps.reads((0, 1), clip=(9, 9)).any()
+    with pytest.raises(ValueError, match=r"unit \(0, 2\) reads padding alone"):
+        gaps.region((0, 2), clip=(9, 9))
+
+
+def test_phases_disappear_when_the_way_down_undoes_the_way_up():
+    net = Net("net", [Node("up", Upsample(2, mode="bilinear")), Node("down", Pool(2, stride=2))])
+    field = receptive_field(net)["down"]
+    assert field.phases[0] == ((-1, 0, 1),)
+    assert field.jump == (1, 1)
+
+
+# Branches that do not line up: data, not an exception.
+
+
+def joined(*branches):
+    nodes = [Node(str(n), op, ("input",)) for n, op in enumerate(branches)]
+    return Net(
+        "net", [*nodes, Node("sum", Add(), tuple(node.name for node in nodes)), Node("next", Conv(3, 1))]
+    )
+
+
+def test_shifted_branches():
+    net = joined(Conv(3, 1, padding=1), Conv(5, 1, padding=((4, 0), (2, 2))))
+    fields = receptive_field(net)
+    assert [fields[name].aligned for name in fields] == [True, True, False, False]
+    assert fields["next"].misalignment == (2, 0)
+    assert (fields["sum"].start, fields["sum"].size) == ((-4, -2), (6, 5))
+    aligned = receptive_field(joined(Conv(3, 1, padding=1), Conv(5, 1, padding=2)))
+    assert aligned["next"].aligned
+
+
+def test_branches_of_different_jump():
+    net = joined(Conv(3, 1, stride=2, padding=(10, 1)), Conv((3, 1), 1, stride=(1, 2), padding=(1, 0)))
+    field = receptive_field(net)["next"]
+    assert field.misalignment == (inf, 0)
+    assert not field.aligned
+    assert field.jump == (2, 2)
+    size = (19, 19)  # (19 + 20 − 3) // 2 + 1 = 19 rows in both branches
+    fields = receptive_field(net, input_size=size)
+    # row 0: centred at −9 and at 0; row 18: at 27 and at 18
+    assert fields["sum"].misalignment == (9, 0)
+    assert fields["next"].misalignment == (9, 0)
+    for unit in [(0, 0), (3, 2), (16, 7)]:
+        measured = measure(graphs.Torch(net, size), unit, input_size=size, channels=3)
+        np.testing.assert_array_equal(fields["next"].reads(unit, clip=size), measured)
+
+
+def test_nearest_upsampling_of_a_net_whose_units_stand_on_pixels_is_half_a_unit_off():
+    levels = ["conv2_3", "conv3_4", "conv4_6", "conv5_3"]
+    fields = receptive_field(fpn(resnet(50), levels))
+    assert [fields[name].misalignment[0] for name in ("P5", "P4", "P3", "P2")] == [0, 8, 8 + 4, 8 + 4 + 2]
+    # 2×2 windows put units between pixels, and the repeated ones lie around them: no shift on average
+    nodes = [Node("pool", Pool(2, stride=2)), Node("up", Upsample(2)), Node("sum", Add(), ("up", "input"))]
+    assert receptive_field(Net("net", nodes))["sum"].aligned
+
+
+def test_the_top_down_path_enlarges_the_fields_of_shallow_levels():
+    levels = ["conv2_3", "conv3_4", "conv4_6", "conv5_3"]
+    fields = receptive_field(fpn(resnet(50), levels))
+    assert [fields[name].size[0] for name in levels] == [35, 99, 291, 483]
+    assert [fields[name].size[0] for name in ("P2", "P3", "P4", "P5")] == [515, 515, 515, 547]
+
+
+# What a researcher's network has.
+
+
+class SqueezeAndExcitation(nn.Module):
+    """Hu et al. 2018: each map is multiplied by a number that all maps together decide."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.pool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(channels, channels)
+
+    def forward(self, x):
+        b, c = x.shape[:2]
+        weight = torch.sigmoid(self.fc(self.pool(x).view(b, c))).view(b, c, 1, 1)
+        return x * weight.expand_as(x)
+
+
+class Pyramid(nn.Module):
+    """ASPP with image pooling, resized to the map."""
+
+    def __init__(self):
+        super().__init__()
+        self.rates = nn.ModuleList(nn.Conv2d(2, 2, 3, dilation=d, padding=d) for d in (1, 2, 3))
+
+    def forward(self, x):
+        pooled = functional.adaptive_avg_pool2d(x, 1)
+        pooled = functional.interpolate(pooled, size=x.shape[-2:], mode="bilinear", align_corners=False)
+        return torch.cat([pooled, *(rate(x) for rate in self.rates)], dim=1)
+
+
+class Resized(nn.Module):
+    """Down, and up to the size of the input, whatever it is."""
+
+    def __init__(self, **how):
+        super().__init__()
+        self.how = how
+        self.down, self.up = nn.Conv2d(2, 2, 3, stride=3, padding=1), nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x):
+        _, _, h, w = x.size()
+        y = functional.interpolate(self.up(self.down(x)), size=(h, w), **self.how)
+        return y + x
+
+
+class Split(nn.Module):
+    """ShuffleNet-like: half of the maps pass by."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, x):
+        a, b = x.chunk(2, dim=1)
+        return torch.cat([a, self.conv(b)], 1)[:, :, 1:-1, 2::2]
+
+
+stem = nn.Conv2d(1, 2, 3, stride=2, padding=1)
+head = nn.Conv2d(2, 1, (3, 2), padding=1)
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        [SqueezeAndExcitation(2)],
+        [Pyramid(), nn.Conv2d(8, 2, 1)],
+        [Resized(mode="nearest")],
+        [Resized(mode="nearest-exact")],
+        [Resized(mode="bilinear", align_corners=False)],
+        [Resized(mode="bilinear", align_corners=True)],
+        [Resized(mode="bicubic", align_corners=True)],
+        [Split()],
+        [nn.Upsample(size=(9, 5), mode="bilinear")],
+        [nn.Upsample(size=1, mode="bilinear"), nn.Upsample(scale_factor=4, mode="bilinear")],
+        [nn.Upsample(size=1, mode="bilinear", align_corners=True), nn.Upsample(size=3)],
+        [nn.Upsample(scale_factor=(1.5, 0.5))],
+        [nn.Upsample(scale_factor=2.0, mode="bicubic")],
+        [nn.UpsamplingBilinear2d(scale_factor=2)],
+        [nn.Upsample(scale_factor=1.3, mode="bilinear", recompute_scale_factor=True)],
+        [nn.ConvTranspose2d(2, 2, (3, 4), stride=(2, 3), padding=1, output_padding=(1, 0), dilation=(2, 1))],
+        [nn.GroupNorm(1, 2)],
+        [nn.LayerNorm((2, 8, 9))],
+        [nn.LayerNorm(9)],
+        [nn.InstanceNorm2d(2)],
+        [nn.InstanceNorm2d(2, track_running_stats=True), nn.BatchNorm2d(2), nn.ReLU6()],
+        [nn.Conv2d(2, 8, 1), nn.PixelShuffle(2), nn.PixelUnshuffle(2), nn.Conv2d(8, 2, 1)],
+        [nn.Conv2d(2, 8, 1), nn.ChannelShuffle(2), nn.PixelShuffle(2)],
+        [nn.ReflectionPad2d((2, 0, 1, 3))],
+        [nn.ReplicationPad2d((2, 0, 1, 3))],
+        [nn.CircularPad2d((2, 0, 1, 3))],
+        [nn.Conv2d(2, 2, 5, padding=(1, 4), padding_mode="reflect")],
+        [nn.Conv2d(2, 2, 3, padding="same", dilation=2, padding_mode="circular")],
+        [nn.ConstantPad2d((-1, 2, -2, 0), 3.0)],
+        [Do(lambda x: functional.pad(x, (1, 2, 0, 1), mode="reflect"))],
+        [Do(lambda x: functional.pad(x, (1, 2)))],
+        [Do(lambda x: functional.pad(x, [1, 2, -1, 0], value=1.0))],
+        [Do(lambda x: functional.max_pool2d(x, 3, 2, 1, 1, True))],
+        [nn.MaxPool2d(2, 3, ceil_mode=True), nn.MaxPool2d((1, 2), stride=1, dilation=2)],
+        [Do(lambda x: (1 - x) * x / (x - 2) + torch.maximum(x, -x))],
+        [Do(lambda x: x * x.amax((-2, -1), keepdim=True))],
+        [nn.Softmax(dim=1), nn.LocalResponseNorm(2), nn.Hardswish(), nn.PReLU()],
+        [Do(lambda x: functional.normalize(functional.softmax(x, dim=1)))],
+        [Do(lambda x: functional.group_norm(x, 2))],
+        [nn.AdaptiveMaxPool2d((4, 3))],
+        [Do(lambda x: x.to(torch.float64).clone())],
+    ],
+)
+def test_layers_of_real_networks(modules):
+    model, size = nn.Sequential(stem, *modules, head).eval(), (16, 18)
+    fields = receptive_field(model, input_size=size)
+    paths = list(fields)
+    assert paths[0] == "0"
+    assert paths[-1] == str(len(modules) + 1)
+    for path in {"0", "1", paths[-1]}:
+        field = fields[path]
+        height, width = field.map_size
+        for unit in {(0, 0), (height // 2, 1 % width), (height - 1, width - 1), (1 % height, width // 2)}:
+            measured = measure(model, unit, input_size=size, layer=path)
+            np.testing.assert_array_equal(field.reads(unit, clip=size), measured)
+
+
+def test_squeeze_and_excitation_sees_the_whole_image_and_keeps_its_jump():
+    fields = receptive_field(nn.Sequential(stem, SqueezeAndExcitation(2)), input_size=16)
+    assert fields["1"].jump == (2, 2)
+    assert fields["1"].aligned
+    assert fields["1"].region((3, 3), clip=(16, 16)) == (0, 0, 16, 16)
+    assert fields["0"].size == (3, 3)
+    with pytest.raises(ValueError, match=r"`1\.pool`: looks at the whole map: pass `input_size`"):
+        receptive_field(nn.Sequential(stem, SqueezeAndExcitation(2)))
+    with pytest.raises(ValueError, match="`interpolate`: depends on the size of the map: pass `input_size`"):
+        receptive_field(Resized())
+
+
+def test_padding_that_repeats_pixels():
+    field = receptive_field(nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular"))["output"]
+    assert lines(field.reads((0, 1), clip=(6, 6))) == [{0, 1, 5}, {0, 1, 2}]
+    assert lines(field.units_seeing((5, 0), clip=(6, 6))) == [{0, 4, 5}, {0, 1, 5}]
+
+
+class Several(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3, stride=2)
+
+    def forward(self, x):
+        y = self.a(x)
+        return {"fine": y, "coarse": [self.b(y), y + 1]}
+
+
+def test_networks_that_return_several_maps():
+    fields = receptive_field(Several())
+    assert list(fields) == ["a", "b", "output.fine", "output.coarse.0", "output.coarse.1"]
+    assert fields["output.coarse.0"] == fields["b"]
+    assert fields["output.fine"] == fields["output.coarse.1"] == fields["a"]
+
+
+# Measuring.
+
+
+def test_measuring_changes_nothing_and_takes_one_pass_each_way():
+    model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2), nn.ReLU(inplace=True), nn.Conv2d(2, 1, 3))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    passes = []
+    model[0].register_forward_hook(lambda *_: passes.append("forward"))
+    model[0].register_full_backward_hook(lambda *_: passes.append("backward"))
+    seen = measure(model, (0, 2), input_size=(6, 9), layer="3")
+    assert lines(seen) == [{0, 1, 2, 3, 4}, {2, 3, 4, 5, 6}]
+    assert passes == ["forward", "backward"]
+    assert model.training
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+    assert all(p.dtype == torch.float32 and p.requires_grad and p.grad is None for p in model.parameters())
+
+
+def test_measuring_sees_through_what_hides_a_gradient():
+    cancels = nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU6(), nn.MaxPool2d(2, stride=1), nn.Sigmoid())
+    nn.init.constant_(cancels[0].weight, -100.0)
+    assert lines(measure(cancels, (1, 0), input_size=8)) == [{1, 2, 3, 4}, {0, 1, 2, 3}]
+    difference = Do(lambda x: x - x)
+    assert lines(measure(difference, (1, 0), input_size=8)) == [{1}, {0}]
+
+
+def test_measuring_a_network_that_cannot_be_traced():
+    model = Do(lambda x: torch.roll(x, 1, 2) if x.mean() > 0 else x)
+    assert lines(measure(model, (0, 3), input_size=5)) == [{4}, {3}]
+    assert not measure(Do(lambda x: torch.zeros(1, 1, 2, 2)), (0, 0), input_size=5).any()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: measure([Layer(3)], (0, 0), input_size=5), TypeError, r"`module` must be a torch.nn.Module"),
+        (lambda: measure(stem, (0, 3), input_size=5), ValueError, r"inside the map of 3×3, got \(0, 3\)"),
+        (lambda: measure(stem, (0, -1), input_size=5), ValueError, "`unit` must be at least 0, got -1"),
+        (lambda: measure(stem, (0, 0), input_size=0), ValueError, "`input_size` must be at least 1, got 0"),
+        (lambda: measure(stem, (0, 0), input_size=5, layer="x"), ValueError, "path of a submodule, got 'x'"),
+        (
+            lambda: measure(stem, (0, 0), input_size=5, channels=0),
+            ValueError,
+            "`channels` must be at least 1",
+        ),
+        (lambda: measure(Several(), (0, 0), input_size=5), ValueError, "must return one tensor, got dict"),
+    ],
+)
+def test_bad_input_of_measure(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ((1, 2, 3), r"`box` must be \(row, column\) or \(top, left, bottom, right\), got \(1, 2, 3\)"),
+        ((1, 2, 1, 4), r"`box` must hold pixels of an image of \(9, 8\), got \(1, 2, 1, 4\)"),
+        ((1, 8), r"`box` must hold pixels of an image of \(9, 8\), got \(1, 8\)"),
+        ((-1, 2), "`box` must be at least 0, got -1"),
+    ],
+)
+def test_bad_boxes(box, message):
+    with pytest.raises(ValueError, match=message):
+        last([Layer(3)]).units_seeing(box, clip=(9, 8))
+
+
 # The real network.
 
 
@@ -350,6 +813,9 @@ def up_to(model, path):
 def test_efficientnet(network, path, unit, size):
     field = receptive_field(network, input_size=size)[path]
     assert_reads(field, unit, size, *read_by_gradient(up_to(network, path), unit, size, channels=3))
+    real = efficientnet_lite0(pretrained=False)
+    measured = measure(real, unit, input_size=size, layer=path)
+    np.testing.assert_array_equal(field.reads(unit, clip=size), measured)
 
 
 def test_paths_of_efficientnet(network):
@@ -373,17 +839,28 @@ def last(stack):
     return list(receptive_field(stack).values())[-1]
 
 
-def test_published_values():
-    def conv(n):
-        return [Layer(3, padding=1)] * n
+def conv(n):
+    return [Layer(3, padding=1)] * n
 
-    pool = Layer(3, stride=2)
-    alexnet = [Layer(11, stride=4), pool, Layer(5, padding=2), pool, *conv(3), pool]
-    assert last(alexnet).size == (195, 195)
-    half = Layer(2, stride=2)
-    vgg16 = [*conv(2), half, *conv(2), half, *conv(3), half, *conv(3), half, *conv(3), half]
-    assert last(vgg16).size == (212, 212)
+
+def test_overlap_of_stacks_has_a_closed_form():
     assert [f.size[0] for f in receptive_field(conv(20)).values()] == [3 + 2 * n for n in range(20)]
+
+
+def test_twenty_convolutions_with_pools():
+    half = [Layer(2, stride=2)]
+    fours = [*conv(4), *half] * 5
+    assert [last(conv(20)).size[0], last(fours[:-1]).size[0], last(fours).size[0]] == [41, 264, 280]
+    program = [*conv(5), *half, *conv(4), *half, *conv(4), *half, *conv(4), *half, *conv(3)]
+    assert last(program).size == (234, 234)
+
+
+def test_dilated_stacks():
+    growing = last([Layer(3, dilation=rate) for rate in (1, 2, 4, 8, 16)])
+    assert (growing.size, growing.support, growing.jump) == ((63, 63), (63, 63), (1, 1))
+    strided = last([Layer(3, stride=2)] * 5)
+    assert (strided.size, strided.jump) == ((63, 63), (32, 32))
+    assert last([Layer(3)] * 5).size == (11, 11)
 
 
 def test_field_with_holes():
@@ -498,6 +975,38 @@ def test_branches_of_different_size():
     model = Branches(nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3), 2, False)
     with pytest.raises(ValueError, match=r"`add`: joins maps of different sizes: \[9, 7\]"):
         receptive_field(model, input_size=9)
+
+
+# On the command line.
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "convlab.fields", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_command():
+    done = run("convlab.nets:vgg16", "--input-size", "224", "256")
+    assert (done.returncode, done.stderr) == (0, "")
+    table = [line.split() for line in done.stdout.splitlines()]
+    assert table[0] == ["layer", "size", "jump", "start", "support", "overlap", "misalignment"]
+    assert table[18] == ["pool5", "212", "32", "-90", "212", "0.849", "0"]
+    assert table[-1][:2] == ["fc8", "404×436"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["convlab.nets"], 2, "factory must be package.module:name, got 'convlab.nets'"),
+        (["convlab.nets:vgg16", "--input-size", "1"], 1, "`pool1`: a window of 2"),
+        (["convlab.nets:vgg16", "--input-size", "1", "2", "3"], 1, "`input_size` must be one integer or two"),
+        (["builtins:dict"], 1, "`model` must be a list of Layer, a convlab.nets.Net or a torch.nn.Module"),
+    ],
+)
+def test_command_with_bad_input(arguments, status, message):
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from fractions import Fraction
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,22 +28,41 @@ def steps_of_module(model: Any) -> tuple[tuple[Step, ...], dict[str, int]]:
         raise TypeError(
             f"`model` must be a list of Layer, a convlab.nets.Net or a torch.nn.Module, got {model!r}"
         )
+    required = [
+        parameter.name
+        for parameter in signature(model.forward).parameters.values()
+        if parameter.default is parameter.empty and parameter.kind <= parameter.POSITIONAL_OR_KEYWORD
+    ]
+    if len(required) > 1:
+        raise ValueError(f"`model` must take one image, but its forward takes `{required[1]}` as well")
     results: dict[str, fx.Node] = {}  # the node that each submodule's last call returns
 
     class Tracer(fx.Tracer):
         def call_module(self, m: nn.Module, *arguments: Any) -> Any:
             result = super().call_module(m, *arguments)
-            path = self.path_of_module(m)
+            path = self.path_of_module(m).removeprefix("model.")
             results.pop(path, None)  # so that the order is that of the last calls
-            if isinstance(result, fx.Proxy):
+            if isinstance(result, fx.Proxy) and m is not model:
                 results[path] = result.node
             return result
 
+    class OneImage(nn.Module):
+        """Calls the model with an image alone, so that it takes the defaults of all else."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, x: Any) -> Any:
+            is_layer = Tracer().is_leaf_module(model, "model")
+            return self.model(x) if is_layer else self.model.forward(x)  # whose hooks would see no tensor
+
+    one = OneImage()
     try:
-        graph = Tracer().trace(model)
+        graph = Tracer().trace(one)
     except fx.proxy.TraceError as error:
         raise ValueError(f"torch.fx cannot trace `model`: {error}") from error
-    trace = _Trace(model)
+    trace = _Trace(one)
     for node in graph.nodes:
         trace.follow(node)
     keys = {path: node for path, node in results.items() if node in trace.numbers}
@@ -97,10 +117,6 @@ class _Trace:
         if node.op == "output":
             self.output = node.args[0]
         elif node.op == "placeholder":
-            if self.steps:
-                raise ValueError(
-                    f"`model` must take one image, but its forward takes `{node.target}` as well"
-                )
             self.add(node, Step("input"))
         elif _asks_shape(node):
             self.shapes[node] = self.shape(node)
@@ -135,7 +151,8 @@ class _Trace:
         if node.op == "call_module":
             module = self.model.get_submodule(str(node.target))
             known = len(node.args) == 1 and not node.kwargs
-            return f"`{node.target}`", type(module).__name__, _rules_of_module(module) if known else None
+            path = str(node.target).removeprefix("model.")
+            return f"`{path}`", type(module).__name__, _rules_of_module(module) if known else None
         return f"`{node.name}`", _name(node), self.rules_of_function(node)
 
     def rules_of_function(self, node: fx.Node) -> Rules | _Summary | None:

@@ -17,6 +17,9 @@ from itertools import pairwise
 from math import gcd, inf, lcm
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from convlab._rules import EACH, Rule, Rules, Step, windows
 from convlab.shapes import Padding, Pair, as_int, as_pair
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     from convlab.nets import Net
 
-Positions = tuple[list[int], list[int]]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,8 @@ class Field:
     misalignment: tuple[float, float] = (0.0, 0.0)
     map_size: tuple[int, int] | None = field(default=None, repr=False, compare=False)
     _axes: tuple[_Axis, ...] = field(default=(), repr=False, compare=False)
-    _steps: tuple[Step, ...] = field(default=(), repr=False, compare=False)
+    _steps: tuple[Step, ...] = field(default=(), repr=False, compare=False)  # of the whole model
+    _number: int = field(default=0, repr=False, compare=False)
 
     @property
     def aligned(self) -> bool:
@@ -112,12 +116,12 @@ class Field:
         )
         return rows, columns
 
-    def reads(self, unit: tuple[int, int], clip: tuple[int, int]) -> Positions:
-        """Rows and columns, in order, that one unit reads in an image of a given size: two lists.
+    def reads(self, unit: tuple[int, int], clip: tuple[int, int]) -> Mask:
+        """Pixels that one unit reads in an image of a given size: True in an array (H, W).
 
         Exact at the border too: the unit's field is followed back layer by layer, and what lies in the
         padding of any of them is left out. Padding that repeats pixels of the image (reflect, replicate,
-        circular) leads back to these pixels. Each axis is followed by itself.
+        circular) leads back to these pixels.
 
         Parameters
         ----------
@@ -129,17 +133,24 @@ class Field:
         ValueError
             If the map of such an image has no such unit.
 
-        >>> receptive_field([Layer(3, dilation=2, padding=2)])["0"].reads((0, 4), clip=(9, 9))
-        ([0, 2], [2, 4, 6])
+        >>> receptive_field([Layer(3, dilation=2, padding=2)])["0"].reads((0, 2), clip=(4, 6)).astype(int)
+        array([[1, 0, 1, 0, 1, 0],
+               [0, 0, 0, 0, 0, 0],
+               [1, 0, 1, 0, 1, 0],
+               [0, 0, 0, 0, 0, 0]])
         """
-        units, sizes = as_pair("unit", unit, 0), as_pair("clip", clip, 1)
-        rows, columns = (_pixels(self._steps, axis, units[axis], sizes[axis]) for axis in (0, 1))
-        return rows, columns
+        (row, column), size = as_pair("unit", unit, 0), as_pair("clip", clip, 1)
+        return _mask(_pixels(self._steps[: self._number + 1], (row, column), size), size)
 
     def region(self, unit: tuple[int, int], clip: tuple[int, int]) -> tuple[int, int, int, int]:
         """Box (top, left, bottom, right) around the pixels that one unit reads in an image of a given size.
 
-        The pixels are ``image[top:bottom, left:right]``; see `reads`, of which this is the hull.
+        The pixels are ``image[top:bottom, left:right]``: the hull of `reads`, exact at the border too.
+
+        Parameters
+        ----------
+        unit : (row, column) in the map
+        clip : (H, W) of the image
 
         Raises
         ------
@@ -150,16 +161,17 @@ class Field:
         >>> first.region((0, 4), clip=(32, 32))  # without the border: rows −3 to 3, columns 5 to 11
         (0, 5, 4, 12)
         """
-        rows, columns = self.reads(unit, clip)
-        if not (rows and columns):
-            row, column = unit
+        row, column = as_pair("unit", unit, 0)
+        boxes = _pixels(self._steps[: self._number + 1], (row, column), as_pair("clip", clip, 1))
+        if not boxes:
             raise ValueError(f"unit ({row}, {column}) reads padding alone, no pixel of the image")
-        return rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+        rows, columns = frozenset[int]().union(*(r for r, _ in boxes)), {c for _, box in boxes for c in box}
+        return min(rows), min(columns), max(rows) + 1, max(columns) + 1
 
-    def units_seeing(self, box: Sequence[int], clip: tuple[int, int]) -> Positions:
-        """Rows and columns, in order, of the units that see some of a box: the inverse of `reads`.
+    def units_seeing(self, box: Sequence[int], clip: tuple[int, int]) -> Mask:
+        """Units that see some of a box of the image: True in an array (h, w), the inverse of `reads`.
 
-        Both lists are empty if no unit does, as with pixels that a stride leaves over at the end.
+        It is False everywhere if no unit does, as with pixels that a stride leaves over at the end.
 
         Parameters
         ----------
@@ -172,22 +184,21 @@ class Field:
             If the box is empty or not inside the image.
 
         >>> layers = [Layer(3, stride=2), Layer(3)]
-        >>> receptive_field(layers)["1"].units_seeing((4, 0), clip=(11, 11))
-        ([0, 1, 2], [0])
+        >>> receptive_field(layers)["1"].units_seeing((4, 0), clip=(11, 11)).astype(int)
+        array([[1, 0, 0],
+               [1, 0, 0],
+               [1, 0, 0]])
         """
-        sizes = as_pair("clip", clip, 1)
+        size = as_pair("clip", clip, 1)
         edges = [as_int("box", edge, 0) for edge in box]
         if len(edges) == 2:
             edges += [edges[0] + 1, edges[1] + 1]
         if len(edges) != 4:
             raise ValueError(f"`box` must be (row, column) or (top, left, bottom, right), got {box!r}")
-        for axis in (0, 1):
-            if not edges[axis] < edges[axis + 2] <= sizes[axis]:
-                raise ValueError(f"`box` must hold pixels of an image of {sizes}, got {tuple(box)}")
-        rows, columns = (
-            _units(self._steps, axis, range(edges[axis], edges[axis + 2]), sizes[axis]) for axis in (0, 1)
-        )
-        return (rows, columns) if rows and columns else ([], [])
+        top, left, bottom, right = edges
+        if not (top < bottom <= size[0] and left < right <= size[1]):
+            raise ValueError(f"`box` must hold pixels of an image of {size}, got {tuple(box)}")
+        return _mask(*_units(self._steps[: self._number + 1], (range(top, bottom), range(left, right)), size))
 
 
 def receptive_field(
@@ -243,8 +254,8 @@ def measure(
     input_size: Pair,
     layer: str | None = None,
     channels: int | None = None,
-) -> Positions:
-    """Find by gradients what `Field.reads` finds by arithmetic: rows and columns that one unit depends on.
+) -> Mask:
+    """Find by gradients what `Field.reads` finds by arithmetic: True in an array (H, W) where a unit looks.
 
     The unit is differentiated with respect to every pixel, on a copy of the module in float64, in one forward
     and one backward pass. Wherever a real network could hide a connection, the copy does not: weights are
@@ -268,9 +279,8 @@ def measure(
     from convlab._modules import gradient  # here, because it opens torch
 
     size, (row, column) = as_pair("input_size", input_size, 1), as_pair("unit", unit, 0)
-    seen = gradient(module, (row, column), size, layer, channels) != 0  # (H, W)
-    rows, columns = (seen.any(axis=axis).nonzero()[0].tolist() for axis in (1, 0))
-    return rows, columns
+    seen: Mask = gradient(module, (row, column), size, layer, channels) != 0
+    return seen
 
 
 # One axis at a time: sets of pixels, and the units that read them.
@@ -430,7 +440,8 @@ def _field(steps: tuple[Step, ...], number: int, rows: _Axis, columns: _Axis) ->
         misalignment=(rows.misalignment, columns.misalignment),
         map_size=None if rows.length is None or columns.length is None else (rows.length, columns.length),
         _axes=(rows, columns),
-        _steps=steps[: number + 1],
+        _steps=steps,
+        _number=number,
     )
 
 
@@ -461,6 +472,14 @@ class _Map(NamedTuple):
     below: int  # length of the map that the rule reads
     length: int  # and of the one that it makes
 
+    def reads(self, units: Iterable[int]) -> frozenset[int]:
+        return frozenset(below for unit in units for below in self.rule.reads(unit, self.below))
+
+    def readers(self, below: frozenset[int]) -> frozenset[int]:
+        return frozenset(
+            unit for unit in range(self.length) if not below.isdisjoint(self.rule.reads(unit, self.below))
+        )
+
 
 def _fit(steps: tuple[Step, ...], axis: int, size: int) -> list[_Map]:
     maps = [_Map(EACH[axis], size, size)]
@@ -479,32 +498,71 @@ def _fit(steps: tuple[Step, ...], axis: int, size: int) -> list[_Map]:
     return maps
 
 
-def _pixels(steps: tuple[Step, ...], axis: int, unit: int, size: int) -> list[int]:
-    """Pixels that one unit of the last step reads along one axis: back from there to the input."""
-    maps = _fit(steps, axis, size)
-    if unit >= maps[-1].length:
-        raise ValueError(f"unit {unit} is outside the map: an image of {size} gives {maps[-1].length} units")
-    wanted: list[set[int]] = [set() for _ in steps]
-    wanted[-1] = {unit}
+_Box = tuple[frozenset[int], frozenset[int]]  # each of these rows in each of these columns
+
+
+def _pixels(steps: tuple[Step, ...], unit: tuple[int, int], size: tuple[int, int]) -> list[_Box]:
+    """What one unit of the last step reads: back from there to the input."""
+    maps = [_fit(steps, axis, size[axis]) for axis in (0, 1)]
+    for axis in (0, 1):
+        length = maps[axis][-1].length
+        if unit[axis] >= length:
+            raise ValueError(
+                f"unit {unit[axis]} is outside the map: an image of {size[axis]} gives {length} units"
+            )
+    wanted: list[list[_Box]] = [[] for _ in steps]
+    wanted[-1] = [(frozenset({unit[0]}), frozenset({unit[1]}))]
     for number in reversed(range(1, len(steps))):
-        rule, length, _ = maps[number]
-        read = {below for above in wanted[number] for below in rule.reads(above, length)}
-        for parent in steps[number].parents:
-            wanted[parent] |= read if maps[parent].length == length else {0} if read else set()
-    return sorted(wanted[0])
+        for box in wanted[number]:
+            read = [maps[axis][number].reads(box[axis]) for axis in (0, 1)]
+            for parent in steps[number].parents:
+                rows, columns = (
+                    frozenset({0} if read[axis] else ())  # the only unit there is
+                    if maps[axis][parent].length < maps[axis][number].below
+                    else read[axis]
+                    for axis in (0, 1)
+                )
+                _add(wanted[parent], (rows, columns))
+    return wanted[0]
 
 
-def _units(steps: tuple[Step, ...], axis: int, pixels: range, size: int) -> list[int]:
-    """Units of the last step that read any of these pixels along one axis: from the input up."""
-    maps = _fit(steps, axis, size)
-    seeing = [set(pixels)]
-    for step, (rule, below, length) in zip(steps[1:], maps[1:], strict=True):
-        seen: set[int] = set()
+def _units(
+    steps: tuple[Step, ...], box: tuple[range, range], size: tuple[int, int]
+) -> tuple[list[_Box], tuple[int, int]]:
+    """Units of the last step that read any of these pixels, from the input up, and the size of its map."""
+    maps = [_fit(steps, axis, size[axis]) for axis in (0, 1)]
+    seeing: list[list[_Box]] = [[(frozenset(box[0]), frozenset(box[1]))]]
+    for number, step in enumerate(steps[1:], 1):
+        joined: list[_Box] = []
         for parent in step.parents:
-            spread = seeing[parent] and maps[parent].length != below
-            seen |= set(range(below)) if spread else seeing[parent]
-        seeing.append({unit for unit in range(length) if not seen.isdisjoint(rule.reads(unit, below))})
-    return sorted(seeing[-1])
+            for seen in seeing[parent]:
+                rows, columns = (
+                    frozenset(range(maps[axis][number].below))
+                    if maps[axis][parent].length < maps[axis][number].below
+                    else seen[axis]
+                    for axis in (0, 1)
+                )
+                _add(joined, (rows, columns))
+        above: list[_Box] = []
+        for seen in joined:
+            _add(above, (maps[0][number].readers(seen[0]), maps[1][number].readers(seen[1])))
+        seeing.append(above)
+    return seeing[-1], (maps[0][-1].length, maps[1][-1].length)
+
+
+def _add(boxes: list[_Box], new: _Box) -> None:
+    """Add a box to others, unless it is empty; none of them keeps a place inside another."""
+    if not (new[0] and new[1]) or any(new[0] <= old[0] and new[1] <= old[1] for old in boxes):
+        return
+    boxes[:] = [old for old in boxes if not (old[0] <= new[0] and old[1] <= new[1])]
+    boxes.append(new)
+
+
+def _mask(boxes: list[_Box], size: tuple[int, int]) -> Mask:
+    mask = np.zeros(size, bool)
+    for rows, columns in boxes:
+        mask[np.ix_(sorted(rows), sorted(columns))] = True
+    return mask
 
 
 @contextmanager
@@ -547,3 +605,55 @@ def _steps_of_module(model: nn.Module) -> _Steps:
     from convlab._modules import steps_of_module
 
     return steps_of_module(model)
+
+
+# On the command line.
+
+
+def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table: the first column flush left, the others flush right."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in table
+    ]
+
+
+def _text(pair: tuple[float | Fraction, float | Fraction]) -> str:
+    """One number if both axes have the same, else height×width."""
+    height, width = (f"{n:.3g}" if isinstance(n, float) else str(n) for n in pair)
+    return height if height == width else f"{height}×{width}"
+
+
+def _main() -> None:
+    from argparse import ArgumentParser
+    from importlib import import_module
+
+    parser = ArgumentParser(
+        prog="python -m convlab.fields", description="Print the receptive field of every layer of a network."
+    )
+    parser.add_argument(
+        "factory",
+        help="package.module:name of a function that makes a torch module, a Net or a list of Layer",
+    )
+    parser.add_argument(
+        "--input-size", type=int, nargs="+", metavar="N", help="one number, or height and width"
+    )
+    arguments = parser.parse_args()
+    module, _, name = arguments.factory.partition(":")
+    if not name:
+        parser.error(f"factory must be package.module:name, got {arguments.factory!r}")
+    made = getattr(import_module(module), name)()
+    size = arguments.input_size
+    try:
+        fields = receptive_field(made, input_size=size[0] if size and len(size) == 1 else size)
+    except (TypeError, ValueError) as error:
+        parser.exit(1, f"{error}\n")
+    numbers = ("size", "jump", "start", "support", "overlap", "misalignment")
+    rows = [(path, *(_text(getattr(field, name)) for name in numbers)) for path, field in fields.items()]
+    print("\n".join(_aligned([("layer", *numbers), *rows])))
+
+
+if __name__ == "__main__":
+    from convlab.fields import _main as main  # not this copy of the module, whose classes nobody else knows
+
+    main()

@@ -17,11 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from fractions import Fraction
 from math import prod
 
 from convlab._rules import EACH, WHOLE, Resize, Rules, transposed, windows
-from convlab.fields import Field, receptive_field
+from convlab.fields import Field, _aligned, _text, receptive_field
 from convlab.shapes import Padding, Pair, as_int, as_pair, conv_parameters, dense_parameters
 
 Shape = tuple[int, int, int]
@@ -270,27 +269,16 @@ class Ledger:
                 f"{row.parameters:,}",
                 f"{row.macs:,}",
                 f"{row.memory:,}",
-                _pair(row.field.size),
-                _pair(row.field.jump),
+                _text(row.field.size),
+                _text(row.field.jump),
             )
             for row in self.rows
         ]
         head = ("layer", "shape", "parameters", "MACs", "bytes", "field", "jump")
         total = ("total", "", f"{self.parameters:,}", f"{self.macs:,}", f"{self.memory:,}", "", "")
-        widths = [max(map(len, column)) for column in zip(head, *cells, total, strict=True)]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if n else cell.ljust(width)
-                for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in (head, *cells, total)
-        ]
+        lines = _aligned([head, *cells, total])
         rule = "─" * max(map(len, lines))
         return "\n".join([self.title, lines[0], rule, *lines[1:-1], rule, lines[-1]])
-
-
-def _pair(pair: tuple[int | Fraction, int | Fraction]) -> str:
-    return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}×{pair[1]}"
 
 
 def ledger(net: Net, input_size: Pair | None = None) -> Ledger:
