@@ -119,7 +119,7 @@ def project(
 
     hook = target.register_forward_hook(keep)
     try:
-        with torch.inference_mode(False), torch.enable_grad(), relu_rule(rule):
+        with torch.inference_mode(False), relu_rule(rule):  # gradients are on, whatever the caller set
             pixels = x.detach().clone().requires_grad_()
             model(pixels * 1)  # a layer may work in place, which a leaf forbids
             if not outputs:
