@@ -11,6 +11,7 @@ it away again. Around any other operation, write ``x[..., None, :]`` and ``y[...
 """
 
 from itertools import product
+from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -253,6 +254,8 @@ def pad2d(x: ArrayLike, padding: Pair | Sides, *, padding_mode: str = "zeros") -
             )
     if not any(map(any, sides)):
         return x
+    if padding_mode == "zeros":
+        return _surround(x, sides, 0)
     return np.pad(x, (*[(0, 0)] * (x.ndim - 2), *sides), NUMPY_MODES[padding_mode])
 
 
@@ -409,7 +412,7 @@ def max_pool2d(
     x = _as_maps(x)
     rows, columns = _pool_axes(x, kernel_size, stride, padding, dilation, ceil_mode)
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    padded = _surround(x, rows, columns, lowest)
+    padded = _pool_input(x, rows, columns, lowest)
     if return_indices:
         return _first_maxima(padded, rows, columns, lowest)
     return _reduce(np.maximum, padded, rows, columns)
@@ -433,7 +436,7 @@ def sum_pool2d(
     x = _as_maps(x)
     dtype = _common_dtype(x=x)
     rows, columns = _pool_axes(x, kernel_size, stride, padding, 1, ceil_mode)
-    padded = _surround(x.astype(_sum_dtype(dtype), copy=False), rows, columns, 0)
+    padded = _pool_input(x.astype(_sum_dtype(dtype), copy=False), rows, columns, 0)
     return _reduce(np.add, padded, rows, columns).astype(dtype, copy=False)
 
 
@@ -790,11 +793,9 @@ def _multiply(x: Array, weight: Array, groups: int, rows: _Axis, columns: _Axis)
         sources = _sources(image.reshape(groups, depth, *image.shape[1:]), rows, columns)
         for group, top in product(range(0, groups, block), range(0, height, band)):
             part, count = slice(group, group + block), min(band, height - top)
-            used = tile[
-                : groups - group
-            ]  # the last block may have fewer groups, and the last band fewer rows
-            for v, source in enumerate(sources):
-                used[:, :, :, v, :count] = source[part, ..., top : top + count, :]
+            used = tile[: groups - group]  # the last block can have fewer groups; the last band, fewer rows
+            for some, source in sources:
+                used[:, :, :, some, :count] = source[part, ..., top : top + count, :]
             table = used.reshape(len(used), taps, band * width)[..., : count * width]
             np.matmul(matrix[part], table, out=result[part, :, top * width : (top + count) * width])
     return y.reshape(len(x), filters, height, width)
@@ -807,19 +808,24 @@ def _tile_shape(row_bytes: int, height: int, groups: int) -> tuple[int, int]:
     return band, min(groups, max(1, TILE_BYTES // (row_bytes * height)))
 
 
-def _sources(image: Array, rows: _Axis, columns: _Axis) -> list[Array]:
-    """For every column of the kernel, a view (…, kh, H', W') of all that it reads of an image (…, H, W).
+def _sources(image: Array, rows: _Axis, columns: _Axis) -> list[tuple[slice, Array]]:
+    """For some columns of the kernel at a time, a view (…, kh, some, H', W') of what they read.
 
-    numpy copies neighbours several times faster than every other number. So, with a stride, the columns that
-    are read together are first laid side by side.
+    numpy copies neighbours several times faster than every other number. So, with a stride, pixels that are a
+    stride apart are first laid side by side, in one strip for all columns of the kernel that read them.
     """
-    starts = [divmod(v * columns.dilation, columns.stride) for v in range(columns.kernel)]
-    strips = {phase: np.ascontiguousarray(image[..., phase :: columns.stride]) for _, phase in starts}
+    stride, dilation = columns.stride, columns.dilation
+    period = stride // gcd(stride, dilation)  # that many columns on, the kernel reads the same strip again,
+    step = period * dilation // stride  # that many pixels further along the strip
     sources = []
-    for start, phase in starts:
-        read = strips[phase][..., start : start + columns.outputs]
-        windows = sliding_window_view(read, rows.span, axis=-2)  # (…, top, W', span)
-        sources.append(np.moveaxis(windows[..., :: rows.stride, :, :: rows.dilation], -1, -3))
+    for v in range(min(period, columns.kernel)):
+        some = slice(v, None, period)
+        start, phase = divmod(v * dilation, stride)
+        strip = np.ascontiguousarray(image[..., phase::stride])[..., start:]
+        reach = (len(range(columns.kernel)[some]) - 1) * step + 1
+        windows = sliding_window_view(strip, (rows.span, reach), axis=(-2, -1))
+        windows = windows[..., :: rows.stride, : columns.outputs, :: rows.dilation, ::step]
+        sources.append((some, np.moveaxis(windows, (-2, -1), (-4, -3))))
     return sources
 
 
@@ -837,15 +843,22 @@ def _scatter(x: Array, weight: Array, groups: int, rows: _Axis, columns: _Axis) 
     return canvas.reshape(len(x), groups * filters, *sizes)
 
 
-def _surround(x: Array, rows: _Axis, columns: _Axis, value: float) -> Array:
+def _pool_input(x: Array, rows: _Axis, columns: _Axis, value: float) -> Array:
     """Put `value` around the maps as far as the windows of a pool reach, which may be past the padding."""
-    sides = [
-        (axis.padding[0], max(0, (axis.outputs - 1) * axis.stride + axis.span - axis.padding[0] - axis.size))
+    down, across = (
+        (axis.padding[0], max(0, axis.taps(axis.kernel - 1).stop - axis.padding[0] - axis.size))
         for axis in (rows, columns)
-    ]
-    if not any(map(any, sides)):
-        return x
-    return np.pad(x, [(0, 0)] * (x.ndim - 2) + sides, constant_values=value)
+    )
+    return _surround(x, (down, across), value)
+
+
+def _surround(x: Array, sides: Sides, value: float) -> Array:
+    """Maps with `value` around them; the same as np.pad, in half the time."""
+    (top, bottom), (left, right) = sides
+    height, width = x.shape[-2:]
+    padded = np.full((*x.shape[:-2], top + height + bottom, left + width + right), value, x.dtype)
+    padded[..., top : top + height, left : left + width] = x
+    return padded
 
 
 def _reduce(combine: np.ufunc, x: Array, rows: _Axis, columns: _Axis) -> Array:
