@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -275,3 +276,18 @@ def test_search_index_holds_the_chapters(site):
     text = (site / "searchindex.js").read_text(encoding="utf-8")
     index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
     assert set(DOCUMENTS) <= set(index["docnames"])
+
+
+@pytest.mark.parametrize("room", sorted(path.stem for path in (ROOT / "src/convlab").glob("[a-z]*.py")))
+def test_the_library_page_has_every_public_function(site, room):
+    module = import_module(f"convlab.{room}")
+    page = (site / "book" / "api.html").read_text(encoding="utf-8")
+    public = [
+        name
+        for name, value in vars(module).items()
+        if callable(value) and value.__module__ == module.__name__ and not name.startswith(("_", "as_"))
+    ]
+    assert public
+    missing = [name for name in public if f'id="convlab.{room}.{name}"' not in page]
+    assert missing == []
+    assert [name for name in public if not getattr(module, name).__doc__] == []

@@ -1,0 +1,18 @@
+"""Docstrings for the library's page: examples stand below the sections, as a section of their own."""
+
+import re
+
+from sphinx.application import Sphinx
+
+
+def separate_examples(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Put a heading before the first example, so that it is not read as part of the section above it."""
+    first = next((i for i, line in enumerate(lines) if line.startswith(">>>")), None)
+    if first and any(re.fullmatch("-{3,}", line) for line in lines[:first]):
+        lines[first:first] = ["Examples", "--------"]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the extension."""
+    app.connect("autodoc-process-docstring", separate_examples, priority=400)  # before napoleon, at 500
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
