@@ -520,6 +520,8 @@ def test_shifted_branches():
     assert [fields[name].aligned for name in fields] == [True, True, False, False]
     assert fields["next"].misalignment == (2, 0)
     assert (fields["sum"].start, fields["sum"].size) == ((-4, -2), (6, 5))
+    later = [*net.nodes, Node("residual", Add(), ("next", "next"))]
+    assert receptive_field(Net("net", later))["residual"].misalignment == (2, 0)
     aligned = receptive_field(joined(Conv(3, 1, padding=1), Conv(5, 1, padding=2)))
     assert aligned["next"].aligned
 
@@ -629,6 +631,8 @@ head = nn.Conv2d(2, 1, (3, 2), padding=1)
         [nn.Upsample(size=(9, 5), mode="bilinear")],
         [nn.Upsample(size=1, mode="bilinear"), nn.Upsample(scale_factor=4, mode="bilinear")],
         [nn.Upsample(size=1, mode="bilinear", align_corners=True), nn.Upsample(size=3)],
+        [nn.AdaptiveAvgPool2d(1), nn.Upsample(size=(3, 4), mode="bilinear", align_corners=True)],
+        [Do(lambda x: x[:, :, 2:, 3:].mean((2, 3), keepdim=True).expand_as(x))],
         [nn.Upsample(scale_factor=(1.5, 0.5))],
         [nn.Upsample(scale_factor=2.0, mode="bicubic")],
         [nn.UpsamplingBilinear2d(scale_factor=2)],
@@ -675,12 +679,36 @@ def test_layers_of_real_networks(modules):
             np.testing.assert_array_equal(field.reads(unit, clip=size), measured)
 
 
-def test_squeeze_and_excitation_sees_the_whole_image_and_keeps_its_jump():
-    fields = receptive_field(nn.Sequential(stem, SqueezeAndExcitation(2)), input_size=16)
-    assert fields["1"].jump == (2, 2)
-    assert fields["1"].aligned
-    assert fields["1"].region((3, 3), clip=(16, 16)) == (0, 0, 16, 16)
-    assert fields["0"].size == (3, 3)
+class Residual(nn.Module):
+    def __init__(self, body):
+        super().__init__()
+        self.body = body
+
+    def forward(self, x):
+        return x + self.body(x)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        SqueezeAndExcitation(2),
+        Pyramid(),
+        nn.GroupNorm(1, 2),
+        Do(lambda x: x * x.amax((2, 3), keepdim=True)),
+        Residual(SqueezeAndExcitation(2)),
+    ],
+)
+def test_what_all_units_have_in_common_neither_moves_nor_misaligns_them(module):
+    model = nn.Sequential(nn.ZeroPad2d((4, 0, 4, 0)), stem, module)
+    field = receptive_field(model, input_size=16)["2"]
+    assert field.jump == (2, 2)
+    assert field.aligned
+    assert field.region((3, 3), clip=(16, 16)) == (0, 0, 16, 16)
+    # all ten windows, with the padding; unit 0 of the pyramid's rate 3 begins another three units before
+    assert field.size == ((27, 27) if isinstance(module, Pyramid) else (21, 21))
+
+
+def test_what_looks_at_the_whole_map_needs_its_size():
     with pytest.raises(ValueError, match=r"`1\.pool`: looks at the whole map: pass `input_size`"):
         receptive_field(nn.Sequential(stem, SqueezeAndExcitation(2)))
     with pytest.raises(ValueError, match="`interpolate`: depends on the size of the map: pass `input_size`"):
@@ -731,6 +759,9 @@ def test_measuring_sees_through_what_hides_a_gradient():
     cancels = nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU6(), nn.MaxPool2d(2, stride=1), nn.Sigmoid())
     nn.init.constant_(cancels[0].weight, -100.0)
     assert lines(measure(cancels, (1, 0), input_size=8)) == [{1, 2, 3, 4}, {0, 1, 2, 3}]
+    nn.init.zeros_(cancels[0].weight)
+    assert lines(measure(cancels, (1, 0), input_size=8)) == [{1, 2, 3, 4}, {0, 1, 2, 3}]
+    assert measure(nn.Sequential(nn.InstanceNorm2d(1), nn.Conv2d(1, 1, 8)), (0, 0), input_size=8).all()
     difference = Do(lambda x: x - x)
     assert lines(measure(difference, (1, 0), input_size=8)) == [{1}, {0}]
 
