@@ -463,8 +463,8 @@ def resnet(depth: int, variant: str = "v1") -> Net:
     conv2_1, conv2_2, … as in its text; "conv2_1.1" is the first convolution of one, "conv2_1.shortcut" the
     projection beside it. `variant` matters from 50 layers on, where a block is 1×1, 3×3, 1×1. "v1" has its
     stride in the first 1×1 and in the projection, as the paper; "v1.5" in the 3×3 and in the projection, as
-    NVIDIA's and torchvision's models (Goyal et al. 2017, "Accurate, large minibatch SGD", section 5.1 moved
-    it). The parameters are the same: 25,557,032 with 50 layers, as in torchvision.
+    torchvision's models (Goyal et al. 2017, "Accurate, large minibatch SGD", section 5.1, says so of theirs).
+    The parameters are the same: 25,557,032 with 50 layers, as in torchvision.
 
     >>> ledger(resnet(50)).parameters, ledger(resnet(50, "v1.5")).macs
     (25557032, 4089184256)
