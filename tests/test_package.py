@@ -3,11 +3,12 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "matplotlib", "ipywidgets", "anywidget", "skimage", "PIL")
+HEAVY = ("torch", "matplotlib", "ipywidgets", "anywidget", "skimage", "sklearn", "PIL")
 
 
 @pytest.mark.parametrize(
-    "module", ["convlab", "convlab.shapes", "convlab.ops", "convlab.kernels", "convlab.fields"]
+    "module",
+    ["convlab", *(f"convlab.{room}" for room in ("shapes", "ops", "kernels", "fields", "regions", "data"))],
 )
 def test_import_needs_numpy_alone(module):
     code = f"import sys, {module}; print([m for m in {HEAVY} if m in sys.modules])"
