@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -63,6 +65,23 @@ def test_conv2d_in_bands_of_any_height(tile_bytes, monkeypatch):
     monkeypatch.setattr(ops, "TILE_BYTES", tile_bytes)  # from one output row at a time to all 11 at once
     x, weight = numbers((2, 4, 13, 9), "int64", 0), numbers((6, 2, 3, 2), "int64", 1)
     np.testing.assert_array_equal(ops.conv2d(x, weight, groups=2), torch_conv2d(x, weight, None, groups=2))
+
+
+@pytest.mark.parametrize("maps", [1, 2, 3, 5, 9])
+def test_conv2d_with_several_groups_in_a_tile(maps, monkeypatch):
+    monkeypatch.setattr(ops, "TILE_BYTES", maps * 3 * 2 * 11 * 8 * 8)  # windows of so many maps fit
+    x, weight = numbers((2, 5, 13, 9), "int64", 0), numbers((10, 1, 3, 2), "int64", 1)
+    np.testing.assert_array_equal(ops.conv2d(x, weight, groups=5), torch_conv2d(x, weight, None, groups=5))
+
+
+@pytest.mark.parametrize("groups", [1, 64])
+def test_conv2d_takes_little_memory(groups):
+    x, weight = numbers((4, 64, 56, 56), "float32", 0), numbers((64, 64 // groups, 3, 3), "float32", 1)
+    tracemalloc.start()
+    y = ops.conv2d(x, weight, groups=groups)  # all windows of one image are 7 MiB
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak - y.nbytes < 2 * 2**20
 
 
 def test_conv2d_by_hand():
@@ -697,7 +716,11 @@ def test_other_operations_in_one_dimension():
     y = ops.conv_transpose2d(x[..., None, :], weight[..., None, :], stride=(1, 2))[..., 0, :]
     expected = torch.nn.functional.conv_transpose1d(torch.tensor(x), torch.tensor(weight), stride=2).numpy()
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
-    assert ops.conv1d(x, weight.swapaxes(0, 1), padding=(3, 0)).shape == (2, 2, 7)  # causal
+    weight = weight.swapaxes(0, 1)
+    causal = ops.conv1d(x, weight, padding=(3, 0))  # the past alone
+    np.testing.assert_array_equal(causal, ops.conv1d(np.pad(x, ((0, 0), (0, 0), (3, 0))), weight))
+    ahead = ops.max_pool1d(x, 2, stride=1, padding=(0, 1))
+    np.testing.assert_array_equal(ahead[..., -1], x[..., -1])
 
 
 @settings(max_examples=500)

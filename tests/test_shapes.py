@@ -202,9 +202,12 @@ def test_adaptive_bins_cover_everything(size, outputs):
     assert bins[-1][1] == size
     for (start, end), (next_start, next_end) in pairwise(bins):
         assert start <= next_start <= end <= next_end
-    assert {end - start for start, end in bins} <= {size // outputs, size // outputs + 1, size // outputs + 2}
-    if size % outputs == 0:
-        assert {end - start for start, end in bins} == {size // outputs}
+    # a bin has the positions that its share of the axis touches
+    width = Fraction(size, outputs)
+    for i, (start, end) in enumerate(bins):
+        assert [p for p in range(size) if p + 1 > i * width and p < (i + 1) * width] == list(
+            range(start, end)
+        )
 
 
 @given(

@@ -11,7 +11,6 @@ it away again. Around any other operation, write ``x[..., None, :]`` and ``y[...
 """
 
 from itertools import product
-from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -815,16 +814,14 @@ def _sources(image: Array, rows: _Axis, columns: _Axis) -> list[tuple[slice, Arr
     stride apart are first laid side by side, in one strip for all columns of the kernel that read them.
     """
     stride, dilation = columns.stride, columns.dilation
-    period = stride // gcd(stride, dilation)  # that many columns on, the kernel reads the same strip again,
-    step = period * dilation // stride  # that many pixels further along the strip
     sources = []
-    for v in range(min(period, columns.kernel)):
-        some = slice(v, None, period)
+    for v in range(min(stride, columns.kernel)):
+        some = slice(v, None, stride)  # each reads the strip of the one before, `dilation` pixels further on
         start, phase = divmod(v * dilation, stride)
         strip = np.ascontiguousarray(image[..., phase::stride])[..., start:]
-        reach = (len(range(columns.kernel)[some]) - 1) * step + 1
+        reach = (len(range(columns.kernel)[some]) - 1) * dilation + 1
         windows = sliding_window_view(strip, (rows.span, reach), axis=(-2, -1))
-        windows = windows[..., :: rows.stride, : columns.outputs, :: rows.dilation, ::step]
+        windows = windows[..., :: rows.stride, : columns.outputs, :: rows.dilation, ::dilation]
         sources.append((some, np.moveaxis(windows, (-2, -1), (-4, -3))))
     return sources
 
