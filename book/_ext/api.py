@@ -1,12 +1,14 @@
 """Docstrings for the library's page: examples stand below the sections, as a section of their own."""
 
 import re
+from typing import Any
 
 from sphinx.application import Sphinx
 
 
-def separate_examples(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+def separate_examples(app: Sphinx, *args: Any) -> None:
     """Put a heading before the first example, so that it is not read as part of the section above it."""
+    lines: list[str] = args[-1]
     first = next((i for i, line in enumerate(lines) if line.startswith(">>>")), None)
     if first and any(re.fullmatch("-{3,}", line) for line in lines[:first]):
         lines[first:first] = ["Examples", "--------"]
