@@ -932,6 +932,11 @@ maps, ones = np.ones((1, 2, 4, 4)), np.ones((2, 3, 2, 2))
             ValueError,
             r"`output_size` must be \(H, W\) or \(N, C, H, W\), got \(2, 8, 8\)",
         ),
+        (
+            lambda: ops.max_unpool2d(maps, maps.astype(int), 2, output_size=8),
+            ValueError,
+            r"`output_size` must be \(H, W\) or \(N, C, H, W\), got 8",
+        ),
         (lambda: ops.adaptive_avg_pool2d(maps, 0), ValueError, "`output_size` must be at least 1, got 0"),
         (
             lambda: ops.adaptive_max_pool2d(maps, (1, 2, 3)),

@@ -755,7 +755,7 @@ def _unpooled_size(
     rows, columns = _transposed_axes(sizes, kernel, kernel if stride is None else stride, padding, 0, 1)
     if output_size is None:
         return rows.size, columns.size
-    if len(output_size) not in (2, 4):
+    if not isinstance(output_size, tuple | list) or len(output_size) not in (2, 4):
         raise ValueError(f"`output_size` must be (H, W) or (N, C, H, W), got {output_size!r}")
     height, width = as_pair("output_size", tuple(output_size[-2:]), 1)
     for axis, asked in ((rows, height), (columns, width)):
