@@ -760,7 +760,8 @@ def test_curves_equal_torch(name, x, dtype):
     x = np.array(x, dtype)
     y = getattr(ops, name)(x)
     assert y.dtype == dtype
-    np.testing.assert_allclose(y, getattr(torch, name)(torch.tensor(x)).numpy(), rtol=3e-7, atol=1e-45)
+    # below 1.2e-38, float32 loses digits, and torch may flush to zero
+    np.testing.assert_allclose(y, getattr(torch, name)(torch.tensor(x)).numpy(), rtol=3e-7, atol=2e-38)
 
 
 def test_curves_of_integers_and_single_numbers():
