@@ -19,7 +19,7 @@ test: .venv/all
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadscope
 
 book: .venv/site
 	$(BIN)/jupyter-book build . -q -W -n --keep-going

@@ -30,7 +30,9 @@ def main() -> None:
     for path in sorted(FOLDER.glob("bench_*.py")):
         room = path.stem.removeprefix("bench_")
         table = [f"## {room}", "", "| what | measured | bar |", "|---|---|---|"]
-        table += [f"| {' | '.join(row)} |" for row in import_module(path.stem).rows()]
+        module = import_module(path.stem)
+        table += [f"| {' | '.join(row)} |" for row in module.rows()]
+        table += ["", module.NOTE] if hasattr(module, "NOTE") else []
         print("\n".join(table), end="\n\n")
         text += "\n" + "\n".join(table) + "\n"
     (FOLDER / "README.md").write_text(text, encoding="utf-8")
