@@ -30,9 +30,10 @@ LAYERS = {  # name: images, filters, kernel size, stride
     "(1, 256, 14, 14) · 256×3×3": ((1, 256, 14, 14), 256, 3, 1),
 }
 
-NOTE = """Against torch, the bar is within reach of a matrix product only where numpy's OpenBLAS uses the same vector
-instructions as torch: on this processor it takes AVX2 unless told otherwise, and then the bare product alone
-misses the bar. The depthwise case has no matrix product to gain from: copying the windows takes most of the time."""
+NOTE = """Against torch, the bar is within reach of a matrix product only where numpy's OpenBLAS uses the same
+vector instructions as torch: on this processor it takes AVX2 unless told otherwise, and then the bare product
+alone misses the bar. The depthwise case has no matrix product to gain from: copying the windows takes most of
+the time."""
 
 
 def numbers(*shape):
