@@ -257,6 +257,7 @@ def test_bad_input(arguments, options, error, message):
         ops.conv2d(*arguments, **options)
 
 
+@settings(max_examples=500)
 @given(
     seed=st.integers(0, 9), dtype=st.sampled_from(["float16", "float32", "float64", "int8", "int64", "uint8"])
 )
@@ -476,6 +477,7 @@ def test_padding_modes_in_digits(mode, padded):
     assert padded in ops.pad2d.__doc__
 
 
+@settings(max_examples=500)
 @given(mode=st.sampled_from(sorted(MODES)), same=st.booleans(), batch=batches, seed=st.integers(0, 9))
 def test_conv2d_with_padding_mode_equals_torch(mode, same, batch, seed):
     options = {"padding": "same" if same else (2, 1), "dilation": (1, 2), "groups": 2, "padding_mode": mode}
