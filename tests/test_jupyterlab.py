@@ -15,7 +15,10 @@ from pathlib import Path
 import notebooks
 import pytest
 from browsing import drive_by_keys, raw_markup, stored_figures
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
+
+from convlab import data
 
 SETTINGS = {
     "notebook-extension/tracker": {
@@ -134,3 +137,17 @@ def test_figures_respond(chapter, path):
     assert figures.count() == stored_figures(path)
     for figure in figures.all():
         drive_by_keys(figure)
+
+
+def test_own_photos_are_read(chapter, path, tmp_path):
+    """Where a chapter asks for the reader's photo, uploading one changes the picture."""
+    Image.fromarray(data.photo("rocket")).save(tmp_path / "mine.png")
+    explorations = chapter.locator(".jp-OutputArea-output", has=chapter.locator("button.widget-upload"))
+    assert explorations.count() == path.read_text(encoding="utf-8").count("OwnPhoto(")
+    for exploration in explorations.all():
+        picture = exploration.locator("img.widget-image")
+        before = picture.get_attribute("src")
+        with chapter.expect_file_chooser() as chooser:
+            exploration.locator("button.widget-upload").click()
+        chooser.value.set_files(tmp_path / "mine.png")
+        expect(picture).not_to_have_attribute("src", before)
