@@ -62,15 +62,23 @@ class Field:
 
     Attributes
     ----------
-    size : extent, from the first to the last pixel that a unit reads, those in the padding included
-    jump : distance between the fields of neighbouring units
-    start : smallest index that unit (0, 0) reads; a negative one lies in the padding
-    centre : middle of the field of unit (0, 0)
-    support : how many distinct rows and columns a unit reads: less than `size` if the field has holes
-    overlap : share of these that a unit has in common with its neighbour, between 0 and 1
-    misalignment : largest distance between the centres of branches that join here or in a layer below,
+    size
+        extent, from the first to the last pixel that a unit reads, those in the padding included
+    jump
+        distance between the fields of neighbouring units
+    start
+        smallest index that unit (0, 0) reads; a negative one lies in the padding
+    centre
+        middle of the field of unit (0, 0)
+    support
+        how many distinct rows and columns a unit reads: less than `size` if the field has holes
+    overlap
+        share of these that a unit has in common with its neighbour, between 0 and 1
+    misalignment
+        largest distance between the centres of branches that join here or in a layer below,
         averaged over the phases; 0 if all of them lie one on top of the other
-    map_size : (h, w) of the layer's map; None if `receptive_field` was not told the size of the input
+    map_size
+        (h, w) of the layer's map; None if `receptive_field` was not told the size of the input
 
     After upsampling, units differ by phase: `phases` holds them all. Then `jump` is the average, a Fraction
     if it is not whole; `size` and `support` are those of the largest phase, `overlap` is the mean, and

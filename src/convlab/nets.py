@@ -32,8 +32,10 @@ class Conv:
 
     Attributes
     ----------
-    norm : whether batch norm follows (two parameters per filter, a scale and a shift) and replaces the bias
-    kernels : how many 2-D kernels it has; by default each filter has one for each map of its group
+    norm
+        whether batch norm follows (two parameters per filter, a scale and a shift) and replaces the bias
+    kernels
+        how many 2-D kernels it has; by default each filter has one for each map of its group
     """
 
     kernel_size: Pair
@@ -154,11 +156,16 @@ class Net:
 
     Attributes
     ----------
-    name : what to call it
-    nodes : each reads the node before it, or those that it names
-    channels : maps of the image
-    input_size : (H, W) that it was made for; None if that doesn't matter
-    outputs : names of the nodes whose maps it hands on; by default the last
+    name
+        what to call it
+    nodes
+        each reads the node before it, or those that it names
+    channels
+        maps of the image
+    input_size
+        (H, W) that it was made for; None if that doesn't matter
+    outputs
+        names of the nodes whose maps it hands on; by default the last
 
     Raises
     ------
@@ -213,13 +220,19 @@ class Row:
 
     Attributes
     ----------
-    name : of the node
-    shape : (C, H, W) of what it makes
-    parameters : numbers that it learns
-    macs : multiply-accumulate operations for one image; additions alone (pooling, biases, sums) don't count,
+    name
+        of the node
+    shape
+        (C, H, W) of what it makes
+    parameters
+        numbers that it learns
+    macs
+        multiply-accumulate operations for one image; additions alone (pooling, biases, sums) don't count,
         nor does batch norm, which can be folded into the weights
-    memory : bytes of what it makes, in float32, for one image
-    field : what its units see
+    memory
+        bytes of what it makes, in float32, for one image
+    field
+        what its units see
     """
 
     name: str

@@ -72,9 +72,10 @@ def conv2d(
 
     Returns
     -------
-    (N, O, H', W') or (O, H', W'), where `shapes.output_size` gives H' and W'. The dtype is numpy's common
-    dtype of the arguments; but integers of any width give int64, so that a uint8 photograph does not wrap
-    around at 255. float16 is summed in float32.
+    (N, O, H', W') or (O, H', W')
+        `shapes.output_size` gives H' and W'. The dtype is numpy's common dtype of the arguments; but integers
+        of any width give int64, so that a uint8 photograph does not wrap around at 255. float16 is summed in
+        float32.
 
     Raises
     ------
@@ -190,7 +191,8 @@ def conv_transpose2d(
 
     Returns
     -------
-    (N, O, H', W') or (O, H', W'), where `shapes.transposed_size` gives H' and W'. The dtype as in `conv2d`.
+    (N, O, H', W') or (O, H', W')
+        `shapes.transposed_size` gives H' and W'. The dtype as in `conv2d`.
 
     Raises
     ------
@@ -391,9 +393,10 @@ def max_pool2d(
 
     Returns
     -------
-    The maxima, shaped (N, C, H', W') or (C, H', W'), in the dtype of x. With `return_indices`, two arrays:
-    the maxima, and where each was found, as a position in the flattened map (row · W + column): the first of
-    several equal ones, but the last of several NaN. `max_unpool2d` uses them.
+    (N, C, H', W') or (C, H', W'), of the dtype of x
+        The maxima. With `return_indices`, two such arrays: the maxima, and where each was found, as a
+        position in the flattened map (row · W + column): the first of several equal ones, but the last of
+        several NaN. `max_unpool2d` uses them.
 
     Raises
     ------

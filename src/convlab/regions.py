@@ -93,9 +93,10 @@ def roi_pool(
 
     Returns
     -------
-    (ΣK, C, height, width) of the dtype of `x`; the boxes of the first image come first. With the indices,
-    int64 of the same shape: position row·W + column in the map (the first one of equals), −1 where the bin is
-    empty. The gradient of a bin goes there and nowhere else.
+    (ΣK, C, height, width) of the dtype of `x`
+        The boxes of the first image come first. With the indices, int64 of the same shape: position
+        row·W + column in the map (the first one of equals), −1 where the bin is empty. The gradient of a bin
+        goes there and nowhere else.
 
     Raises
     ------
@@ -162,8 +163,8 @@ def roi_align(
 
     Returns
     -------
-    (ΣK, C, height, width), the boxes of the first image first; the dtype of `x`, or float64 for integers.
-    A bin that reads a NaN or an infinity is NaN.
+    (ΣK, C, height, width) of the dtype of `x`, or float64 for integers
+        The boxes of the first image come first. A bin that reads a NaN or an infinity is NaN.
 
     Raises
     ------
