@@ -87,3 +87,38 @@ def test_curves_differ_in_more_than_colour():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
     with pytest.raises(ValueError, match="`series` must have at most 4 lines, got 5"):
         plots.curves([0], {str(i): [0] for i in range(5)}, x_label="x", y_label="y")
+
+
+def test_numbers_are_written_into_cells_of_one_size():
+    picture = plots.numbers([[[1, -2.5, np.nan]], [[0.333], [4]]], ["a", "b"], colours=[plots.INPUT, None])
+    first, second = picture.axes
+    assert [text.get_text() for text in first.texts] == ["1", "−2.5"]
+    assert [text.get_text() for text in second.texts] == ["0.33", "4"]
+    assert [ax.get_title() for ax in picture.axes] == ["a", "b"]
+    boxes = [ax.get_window_extent() for ax in picture.axes]
+    np.testing.assert_allclose([boxes[0].width / 3, boxes[0].height], boxes[1].width)
+    np.testing.assert_allclose(boxes[1].height, 2 * boxes[1].width)
+    assert first.images[0].get_cmap().name == "PuOr_r"
+    assert second.images[0].get_cmap().name == "gray"
+    assert (pixels(picture) == (0, 114, 178)).all(axis=2).any()
+
+
+def test_numbers_break_into_lines():
+    first, second, third = plots.numbers([np.eye(2)] * 3, columns=2).axes
+    assert first.get_position().y0 == second.get_position().y0 > third.get_position().y1
+    assert first.get_position().x0 == third.get_position().x0 < second.get_position().x0
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "message"),
+    [
+        ([], {}, "`arrays` must hold at least one array, got none"),
+        ([np.eye(2), np.zeros(3)], {}, r"`arrays` must be \(H, W\), got shape \(3,\) at 1"),
+        ([np.zeros((0, 3))], {}, r"got shape \(0, 3\) at 0"),
+        ([np.eye(2)], {"titles": ["a", "b"]}, "`titles` must have 1 entries, got 2"),
+        ([np.eye(2)], {"colours": []}, "`colours` must have 1 entries, got 0"),
+    ],
+)
+def test_bad_numbers(arrays, options, message):
+    with pytest.raises(ValueError, match=message):
+        plots.numbers(arrays, **options)

@@ -136,6 +136,86 @@ def maps(
     return figure
 
 
+def numbers(
+    arrays: Sequence[ArrayLike],
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int | None = None,
+    colours: Sequence[str | None] | None = None,
+    size: float = 0.35,
+) -> Picture:
+    """Small arrays side by side as grids of numbers, all cells of one size.
+
+    Parameters
+    ----------
+    arrays : sequence of arrays (H, W)
+        Numbers are shown with at most two decimals; NaN leaves a cell empty. Cells are shaded by value as in
+        `maps`, but lightly.
+    titles : sequence of str, optional
+        One for each array.
+    columns : int, optional
+        Arrays in a row. Default: all.
+    colours : sequence of colours or None, optional
+        Frame of each array: `INPUT`, `KERNEL`, `OUTPUT`.
+    size : float
+        Side of a cell in inches.
+
+    Raises
+    ------
+    ValueError
+        If there is no array, one is not (H, W), or the number of titles or colours differs.
+    """
+    grids = [np.asarray(array, dtype=float) for array in arrays]
+    for index, grid in enumerate(grids):
+        if grid.ndim != 2 or 0 in grid.shape:
+            raise ValueError(f"`arrays` must be (H, W), got shape {grid.shape} at {index}")
+    if not grids:
+        raise ValueError("`arrays` must hold at least one array, got none")
+    for name, given in (("titles", titles), ("colours", colours)):
+        if given is not None and len(given) != len(grids):
+            raise ValueError(f"`{name}` must have {len(grids)} entries, got {len(given)}")
+    columns = min(columns or len(grids), len(grids))
+    lines = [grids[i : i + columns] for i in range(0, len(grids), columns)]
+    head, gap = (0.3 if titles else 0.1), 0.35  # inches above and beside an array
+    wide = max(sum(size * grid.shape[1] for grid in line) + gap * (len(line) + 1) for line in lines)
+    highs = [max(size * grid.shape[0] for grid in line) + head + 0.15 for line in lines]
+    high = sum(highs)
+    figure = Picture(figsize=(wide, high))
+    top, index = high, 0
+    for line, line_height in zip(lines, highs, strict=True):
+        left = gap
+        for grid in line:
+            height, width = (side * size for side in grid.shape)
+            place = (left / wide, (top - head - height) / high, width / wide, height / high)
+            ax = figure.add_axes(place)
+            _grid(ax, grid, size, titles[index] if titles else "", colours[index] if colours else None)
+            left += width + gap
+            index += 1
+        top -= line_height
+    return figure
+
+
+def _grid(ax: Axes, grid: NDArray[Any], size: float, title: str, colour: str | None) -> None:
+    """Draw one array as cells with numbers, which fill `ax`."""
+    known = grid[np.isfinite(grid)]
+    reach = float(np.abs(known).max(initial=0)) or 1.0
+    signed = bool((known < 0).any())
+    colours, low = ("PuOr_r", -reach) if signed else ("gray", 0.0)
+    ax.imshow(grid, cmap=colours, vmin=low, vmax=reach, alpha=0.4, interpolation="nearest", aspect="auto")
+    for (row, column), value in np.ndenumerate(grid):
+        if np.isfinite(value):
+            text = f"{round(float(value), 2) + 0:g}".replace("-", "−")
+            points = min(size * 28, size * 72 / (0.75 * max(len(text), 2)))
+            ax.text(column, row, text, ha="center", va="center", fontsize=points)
+    ax.set_xticks(np.arange(grid.shape[1] - 1) + 0.5, minor=True)
+    ax.set_yticks(np.arange(grid.shape[0] - 1) + 0.5, minor=True)
+    ax.grid(which="minor", color="#bbbbbb", linewidth=0.6)
+    ax.tick_params(which="both", length=0, labelbottom=False, labelleft=False)
+    ax.set_title(title, fontsize=9, pad=4)
+    for spine in ax.spines.values():
+        spine.set(color=colour or "#555555", linewidth=2 if colour else 0.8)
+
+
 def outline(
     ax: Axes, box: Sequence[float], label: str = "", *, colour: str = OUTPUT, line: str = "-"
 ) -> None:
