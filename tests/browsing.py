@@ -4,11 +4,15 @@ Every figure has the same attributes: `data-convlab-figure` on its root, `data-d
 keys move, `data-drive="pointer"` on what a pointer explores, `aria-live` on the text that tells the result.
 """
 
+import base64
 import re
 from pathlib import Path
 
 import notebooks
-from playwright.sync_api import Locator, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from convlab.figures import Figure
 
 MARKUP = re.compile(r".*(?:\$[^$\n]+\$|\\\(|:::|\{[a-z:-]+\}`|```).*")
 
@@ -70,3 +74,47 @@ def drive_by_pointer(figure: Locator, touch: bool) -> None:
         else:
             figure.page.mouse.move(*place)
         wait_for_change(figure, text)
+
+
+def in_javascript(page: Page, figure: type[Figure], expression: str, argument: object) -> object:
+    """Value of an expression of the exports, `m`, of a figure's front end, and of `x`."""
+    source = base64.b64encode(figure._esm.encode()).decode()
+    load = f"import('data:text/javascript;base64,{source}')"
+    return page.evaluate(f"async (x) => {{ const m = await {load}; return {expression}; }}", argument)
+
+
+def write_page(path: Path, *figures: Figure, before: str = "", theme: str = "light") -> str:
+    """Write a bare page with figures on it; return its file:// address."""
+    dark = (
+        "html{--pst-color-text-base:#ced6dd;--pst-color-text-muted:#9ca4af;--pst-color-background:#14181e;"
+        "--pst-color-surface:#29313d;--pst-color-border:#48566b;--pst-color-primary:#3fb1c5;background:#14181e;color:#ced6dd}"
+    )
+    html = "\n".join(figure.html() for figure in figures)
+    path.write_text(
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Figures</title>"
+        '<meta name=viewport content="width=device-width, initial-scale=1">'
+        f"<style>{dark if theme == 'dark' else ''}</style><main><h1>Figures</h1>{before}{html}</main></html>",
+        encoding="utf-8",
+    )
+    return path.as_uri()
+
+
+def says(root: Page | Locator, text: str) -> None:
+    """Wait until a figure tells this text."""
+    expect(root.locator("[aria-live]")).to_contain_text(text)
+
+
+def check_layout(page: Page) -> None:
+    """A figure fits the page, its controls are large enough, the focus shows, and axe finds nothing."""
+    width, window = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width <= window
+    sizes = page.locator("label, button, input:not(label input), [tabindex]").evaluate_all(
+        "all => all.map(e => e.getBoundingClientRect()).map(b => Math.min(b.width, b.height))"
+    )
+    assert len(sizes) > 3
+    assert min(sizes) >= 24
+    assert Axe().run(page).response["violations"] == []
+    handle = page.locator("[data-drive=keys]").first
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    assert "solid 3px" in handle.evaluate("e => getComputedStyle(e).outline")

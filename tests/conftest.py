@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import chromium
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from browsing import write_page
+from playwright.sync_api import Browser, Page, sync_playwright
 
 
 @pytest.fixture(scope="module")
@@ -17,3 +18,32 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """An empty page."""
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def visit(browser, tmp_path):
+    """Open a page with figures, from disk; fail on any message or request beyond it."""
+    contexts, complaints = [], []
+
+    def visit(*figures, before: str = "", theme: str = "light", **options) -> Page:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda r: complaints.append(r.url) if r.url.startswith("http") else None)
+        page.goto(write_page(tmp_path / "page.html", *figures, before=before, theme=theme))
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert complaints == []

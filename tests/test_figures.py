@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from browsing import check_layout, in_javascript, says
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from convlab.capture import capture
 from convlab.data import photo
@@ -51,11 +51,9 @@ def small() -> FeatureMapBrowser:
 
 @pytest.mark.parametrize("cls", Figure.__subclasses__(), ids=lambda cls: cls.__name__)
 def test_front_end_is_small_and_self_contained(cls):
-    script, style = (FOLDER / f"{cls.front_end}.{kind}" for kind in ("mjs", "css"))
-    assert script.stat().st_size < 15_000
+    assert len(cls._esm.encode()) < 15_000
     assert (FOLDER / "host.mjs").stat().st_size < 2_000
-    for file in (script, style, FOLDER / "host.mjs", FOLDER / "figure.css"):
-        text = file.read_text(encoding="utf-8")
+    for text in (cls._esm, cls._css, (FOLDER / "host.mjs").read_text(encoding="utf-8")):
         assert re.findall(r"</script|</style|<!--|https?:|@import|\bimport .* from", text) == []
         assert (
             re.findall(r"""\bid=|getElementById|['"]#\w""", text) == []
@@ -210,13 +208,6 @@ def test_selection_must_exist(small):
 # Its arithmetic, in JavaScript, against Python's
 
 
-def in_javascript(page: Page, expression: str, argument: object) -> object:
-    """Value of an expression of the module's exports, `m`, and of `x`."""
-    source = base64.b64encode((FOLDER / "feature_map_browser.mjs").read_bytes()).decode()
-    load = f"import('data:text/javascript;base64,{source}')"
-    return page.evaluate(f"async (x) => {{ const m = await {load}; return {expression}; }}", argument)
-
-
 def random_fields(count: int):
     """Yield Field, map shape and image size of random stacks of layers, different along each axis."""
     rng = np.random.default_rng(0)
@@ -236,13 +227,6 @@ def random_fields(count: int):
             yield receptive_field(layers)[str(len(layers) - 1)], shape, image
 
 
-@pytest.fixture
-def page(browser):
-    page = browser.new_page()
-    yield page
-    page.close()
-
-
 def test_regions_equal_those_of_python(page):
     vectors, expected = [], []
     for number, (field, shape, image) in enumerate(random_fields(250)):
@@ -253,7 +237,7 @@ def test_regions_equal_those_of_python(page):
         expected.append({"whole": whole, "seen": [*field.region(tuple(unit), image)]})
     assert sum(one["whole"] != one["seen"] for one in expected) > 50  # both cases occur
     assert sum(one["whole"] == one["seen"] for one in expected) > 50
-    assert in_javascript(page, "x.map((one) => m.region(...one))", vectors) == expected
+    assert in_javascript(page, FeatureMapBrowser, "x.map((one) => m.region(...one))", vectors) == expected
 
 
 def test_unit_over_a_pixel_is_the_one_whose_field_is_centred_nearest(page):
@@ -267,7 +251,7 @@ def test_unit_over_a_pixel_is_the_one_whose_field_is_centred_nearest(page):
             for axis in (0, 1)
         ]
         distances.append([abs(centres[axis] - point[axis]) for axis in (0, 1)])
-    units = in_javascript(page, "x.map((one) => m.unitAt(...one))", vectors)
+    units = in_javascript(page, FeatureMapBrowser, "x.map((one) => m.unitAt(...one))", vectors)
     for unit, distance in zip(units, distances, strict=True):
         for axis in (0, 1):
             np.testing.assert_allclose(distance[axis][unit[axis]], distance[axis].min(), atol=1e-9)
@@ -280,9 +264,8 @@ def test_text_of_a_value_is_right_in_every_digit_it_shows(page):
         for high in (10.0 ** rng.uniform(-3, 3, 100)).tolist()
         for level, signed in zip(rng.integers(0, 129, 2), (False, True), strict=True)
     ]
-    for (level, (low, high)), text in zip(
-        vectors, in_javascript(page, "x.map((one) => m.text(...one))", vectors), strict=True
-    ):
+    texts = in_javascript(page, FeatureMapBrowser, "x.map((one) => m.text(...one))", vectors)
+    for (level, (low, high)), text in zip(vectors, texts, strict=True):
         value, digits = low + level / 128 * (high - low), len(text.partition(".")[2])
         assert abs(float(text.replace("−", "-")) - value) <= 0.5001 * 10**-digits
         assert 10**-digits >= (high - low) / 128 or digits == 0  # no digit that the levels don't resolve
@@ -290,47 +273,6 @@ def test_text_of_a_value_is_right_in_every_digit_it_shows(page):
 
 
 # In a browser
-
-
-def write(path: Path, *figures: Figure, before: str = "", theme: str = "light") -> str:
-    """Write a bare page with figures on it; return its file:// address."""
-    dark = (
-        "html{--pst-color-text-base:#ced6dd;--pst-color-text-muted:#9ca4af;--pst-color-background:#14181e;"
-        "--pst-color-surface:#29313d;--pst-color-border:#48566b;--pst-color-primary:#3fb1c5;background:#14181e;color:#ced6dd}"
-    )
-    html = "\n".join(figure.html() for figure in figures)
-    path.write_text(
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Figures</title>"
-        '<meta name=viewport content="width=device-width, initial-scale=1">'
-        f"<style>{dark if theme == 'dark' else ''}</style><main><h1>Figures</h1>{before}{html}</main></html>",
-        encoding="utf-8",
-    )
-    return path.as_uri()
-
-
-@pytest.fixture
-def visit(browser, tmp_path):
-    """Open a page with figures, from disk; fail on any message or request beyond it."""
-    contexts, complaints = [], []
-
-    def visit(*figures: Figure, before: str = "", theme: str = "light", **options) -> Page:
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda r: complaints.append(r.url) if r.url.startswith("http") else None)
-        page.goto(write(tmp_path / "page.html", *figures, before=before, theme=theme))
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def says(root, text: str) -> None:
-    expect(root.locator("[aria-live]")).to_contain_text(text)
 
 
 def test_first_view(visit, widget):
@@ -462,17 +404,7 @@ def test_touch(visit, widget):
 def test_layout_and_accessibility(visit, widget, width, theme):
     page = visit(widget, theme=theme, viewport={"width": width, "height": 900})
     says(page, "unit")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    sizes = page.locator("label, button, [tabindex]").evaluate_all(
-        "all => all.map(e => e.getBoundingClientRect()).map(b => Math.min(b.width, b.height))"
-    )
-    assert len(sizes) > 20
-    assert min(sizes) >= 24
-    assert Axe().run(page).response["violations"] == []
-    page.locator("[data-drive=keys]").focus()
-    page.keyboard.press("ArrowRight")
-    style = page.locator("[data-drive=keys]").evaluate("e => getComputedStyle(e).outline")
-    assert "solid 3px" in style
+    check_layout(page)
 
 
 def test_two_figures_are_independent(visit, widget, small):

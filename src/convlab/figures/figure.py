@@ -45,19 +45,23 @@ class Figure(AnyWidget):
       Arithmetic stands in exported functions, which the tests check against Python.
     - `my_figure.css`: its own classes only, on the variables and parts of `figure.css`.
 
+    With `parts = ("grid",)` the module and style of that name stand before its own.
+
     A live notebook shows the widget. Elsewhere a reader gets HTML: the front end, the state as JSON, and
     `host.mjs`, which starts the one with the other. All that depends on the machine is in the JSON.
     """
 
     front_end: ClassVar[str]
     description: ClassVar[str]
+    parts: ClassVar[tuple[str, ...]] = ()
 
     caption = Unicode(help="What to do with the figure and what to look for.").tag(sync=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "front_end" in cls.__dict__:
-            cls._esm = _read(f"{cls.front_end}.mjs")
-            cls._css = _read("figure.css") + _read(f"{cls.front_end}.css")
+            names = (*cls.parts, cls.front_end)
+            cls._esm = "".join(_read(f"{name}.mjs") for name in names)
+            cls._css = "".join(_read(f"{name}.css") for name in ("figure", *names))
         super().__init_subclass__(**kwargs)
 
     def state(self) -> dict[str, Any]:
