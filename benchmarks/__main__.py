@@ -10,12 +10,14 @@ import os
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")  # before numpy loads
 
 import platform
+import sys
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).resolve().parent
+sys.path.append(str(FOLDER.parent / "tools"))
 INTRODUCTION = """# Benchmarks
 
 Written by `make bench`; do not edit. One thread, one process, medians of interleaved runs, as ratios.
