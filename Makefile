@@ -1,7 +1,7 @@
 # make serve      build the book and read it at http://localhost:8000 (PORT=8001 for another port)
 # make test       check everything: style, types, library, notebooks, pages, JupyterLab
 # make book       build the book into _build/html
-# make notebooks  run every chapter again and store its outputs
+# make notebooks  run every chapter again, store its outputs, write copies for students
 # make bench      measure the library's speed
 # make clean      remove everything that make made
 

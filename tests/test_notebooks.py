@@ -109,6 +109,24 @@ def test_run_is_quick_and_small(path, run):
     assert 10e6 < run.memory < 1e9
 
 
+@every_chapter
+def test_student_copy_runs_and_finds_every_exercise_unanswered(path, run):
+    """Its code is the chapter's, which `run` has run; only solutions are gone, and they are text."""
+    copied = notebooks.student_copy(run.notebook)
+    gone = [cell for cell in run.notebook.cells if cell.id not in {cell.id for cell in copied.cells}]
+    assert len(gone) >= 6
+    assert all(cell.cell_type == "markdown" and "<summary>Solution" in cell.source for cell in gone)
+    assert "<summary>Solution" not in "".join(cell.source for cell in copied.cells)
+    assert all(cell.outputs == [] for cell in notebooks.code_cells(copied))
+    checks = [
+        cell for cell in notebooks.code_cells(run.notebook) if "exercise" in cell.metadata.get("tags", [])
+    ]
+    assert len(checks) == len(gone)
+    for cell in checks:
+        (output,) = cell.outputs
+        assert re.fullmatch(r"[A-Z]{2}-E\d+: not answered yet\.\n", output.text)
+
+
 # The comparison itself: none of the tests above is worth more than it
 
 

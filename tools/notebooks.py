@@ -1,7 +1,8 @@
 """Run the chapters and store what they print: `python tools/notebooks.py [--check]`.
 
 A chapter whose fresh outputs equal the stored ones is left as it is, to the byte. With `--check` nothing is
-written, and a chapter that would change is an error.
+written, and a chapter that would change is an error. Otherwise a copy for students, without solutions and
+outputs, goes to `_build/student`.
 """
 
 import argparse
@@ -27,7 +28,9 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from PIL import Image
 
-CHAPTERS = sorted((Path(__file__).resolve().parent.parent / "chapters").glob("*.ipynb"))
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+STUDENT_COPIES = ROOT / "_build" / "student"
 CELL_TIMEOUT = 60  # seconds
 PIXEL_BOUND = 0.05  # largest mean absolute difference of two equal pictures, on the scale 0 … 255
 CELL_METADATA = {"tags", "mystnb", "jupyter", "nbval_reason"}
@@ -220,6 +223,15 @@ def keep_equal_outputs(stored: NotebookNode, fresh: NotebookNode) -> None:
             new.outputs = old.outputs
 
 
+def student_copy(notebook: NotebookNode) -> NotebookNode:
+    """A chapter without its solutions and outputs."""
+    copied = copy.deepcopy(notebook)
+    copied.cells = [cell for cell in copied.cells if "solution" not in cell.metadata.get("tags", [])]
+    for cell in code_cells(copied):
+        cell.outputs, cell.execution_count = [], None
+    return copied
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run every chapter; return the exit status."""
     parser = argparse.ArgumentParser(
@@ -244,6 +256,8 @@ def main(argv: list[str] | None = None) -> int:
         failed = failed or bool(complaints) or (arguments.check and path.read_text("utf-8") != text)
         if not arguments.check:
             path.write_text(text, encoding="utf-8", newline="\n")
+            STUDENT_COPIES.mkdir(parents=True, exist_ok=True)
+            nbformat.write(student_copy(run.notebook), STUDENT_COPIES / path.name)
     return int(failed)
 
 
