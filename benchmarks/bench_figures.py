@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 PRESSES = 60
 NOTE = (
-    "Headless Chromium paints as soon as it can here, not 60 times a second, so this is work without the wait for "
-    "a screen. Median and slowest of 60 presses of an arrow key, until the frame with the result is painted."
+    "Headless Chromium paints as soon as it can here, so this is work without the wait for a screen. Median "
+    "and slowest of 60 presses of an arrow key, until the frame with the result is painted."
 )
 WATCH = """() => {
     const text = () => [...document.querySelectorAll('[aria-live]')].map(e => e.textContent).join();
