@@ -3,5 +3,6 @@
 from convlab.figures.feature_map_browser import FeatureMapBrowser
 from convlab.figures.figure import Figure
 from convlab.figures.own_photo import OwnPhoto
+from convlab.figures.pooling_explorer import PoolingExplorer
 
-__all__ = ["FeatureMapBrowser", "Figure", "OwnPhoto"]
+__all__ = ["FeatureMapBrowser", "Figure", "OwnPhoto", "PoolingExplorer"]
