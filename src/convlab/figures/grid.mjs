@@ -1,4 +1,4 @@
-// Shared by the figures that draw arrays as grids of numbers; it stands before their own module.
+// For the figures that draw arrays as grids of numbers; it stands before their own module.
 
 const CELL = 20; // side of a cell in drawing units
 
@@ -99,8 +99,10 @@ function grid(root, [rows, columns]) {
     write(values, reach = Math.max(...values.map(Math.abs)) || 1) {
       values.forEach((value, i) => {
         const { tint, label } = cells[i];
-        label.textContent = value === null ? "" : text(value);
-        label.classList.toggle("cf-long", label.textContent.length > 3);
+        const places = 3 - Math.abs(value).toFixed().length; // what fits a cell
+        const shown = value === null ? "" : text(+value.toFixed(clamp(places, 0, 2)));
+        if (label.textContent !== shown) label.textContent = shown;
+        label.classList.toggle("cf-long", shown.length > 3);
         tint.classList.toggle("cf-minus", value < 0);
         tint.style.fillOpacity = Math.min(Math.abs(value ?? 0) / reach, 1) * 0.45;
       });
@@ -113,9 +115,9 @@ function grid(root, [rows, columns]) {
     outline(name, box) {
       const frame = root.querySelector(`.${name}`);
       if (!box) return frame?.remove();
-      const [x, y, width, height] = [box[1], box[0], box[3] - box[1], box[2] - box[0]].map((n) => n * CELL);
+      const [y, x, bottom, right] = box.map((side) => side * CELL);
       const drawn = frame ?? shape(root, "rect", { class: `cf-frame ${name}` });
-      return set(drawn, { x, y, width, height });
+      return set(drawn, { x, y, width: right - x, height: bottom - y });
     },
     /** The cell under the pointer, or the nearest. */
     cellAt({ clientX, clientY }) {

@@ -1,0 +1,64 @@
+"""What the figures that draw grids of numbers accept: small arrays, kept as nested lists."""
+
+from __future__ import annotations
+
+from operator import index
+from typing import Any
+
+import numpy as np
+
+LARGEST = 999  # in size, so that a number fits its cell
+
+
+def numbers(name: str, value: Any, sides: tuple[int, int], *, largest: int = LARGEST, axes: int = 2) -> Any:
+    """Nested lists of a small array, whole numbers as int.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in an error.
+    value : array_like, shape (…, H, W) with `axes` axes
+    sides : (least, most)
+        What H and W may be.
+    largest : int
+        No number may be larger in size.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or a number is not real, not finite, or too large.
+
+    >>> numbers("kernel", [[0.5, 1.0]], (1, 3))
+    [[0.5, 1]]
+    """
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"`{name}` must be numbers in rows of one length, got {value!r}") from None
+    low, high = sides
+    if array.ndim != axes or not all(low <= side <= high for side in array.shape[-2:]):
+        raise ValueError(
+            f"`{name}` must have {axes} axes, rows and columns {low} to {high}, got shape {array.shape}"
+        )
+    if not np.all(np.abs(array) <= largest):  # false for NaN too
+        raise ValueError(f"the numbers of `{name}` must lie from -{largest} to {largest}, got {value!r}")
+    return _short(array.tolist())
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_short(part) for part in value]
+    return int(value) if value == int(value) else value
+
+
+def place(name: str, value: Any, shape: tuple[int, int]) -> list[int]:
+    """[row, column] as integers. ValueError if it lies outside of a map of `shape`, TypeError if no integers.
+
+    >>> place("unit", (0, 2), (3, 3))
+    [0, 2]
+    """
+    unit = [index(part) for part in value]
+    if len(unit) != 2 or not all(0 <= at < size for at, size in zip(unit, shape, strict=True)):
+        rows, columns = shape
+        raise ValueError(f"`{name}` must be a row and a column of the {rows}×{columns} map, got {unit}")
+    return unit
