@@ -10,6 +10,7 @@ import linecache
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
 from traceback import walk_tb
 from typing import Any
 
@@ -39,18 +40,26 @@ class Predict:
 
     def fault(self, answer: Any) -> str | None:
         """Compare with the answer, then with the mistakes."""
-        expected = read(plain(self.answer()))
+        expected = self._expected
         try:
             given = plain(answer)
         except Odd as odd:
             return f"This is {odd} instead of {form(expected)}."
         if equal(expected, given, self.tolerance):
             return None
-        for message, mistake in self.mistakes.items():
-            if equal(read(plain(mistake())), given, self.tolerance):
+        for message, mistake in self._mistaken.items():
+            if equal(mistake, given, self.tolerance):
                 return message
         wrong = misfit(expected, given)
         return f"This is {wrong}." if wrong else ""
+
+    @cached_property
+    def _expected(self) -> Any:
+        return read(plain(self.answer()))
+
+    @cached_property
+    def _mistaken(self) -> dict[str, Any]:
+        return {message: read(plain(mistake())) for message, mistake in self.mistakes.items()}
 
 
 @dataclass(frozen=True)
@@ -108,8 +117,8 @@ class Design:
 
     `judge(answer)` gives "" or, in a sentence with the number, what the answer violates. It gets a plain
     copy: Python's numbers, strings, arrays, and tuples, lists and dictionaries of them. `form` says what is
-    asked for: "a tuple (kernel_size, stride, padding) of integers". `wrong` holds designs that fail, each with
-    the beginning of what is said about it. With `function`, the answer is a function; the judge gets one that
+    asked for: "a tuple (kernel_size, stride) of integers". `wrong` holds designs that fail, each with the
+    beginning of what is said about it. With `function`, the answer is a function; the judge gets one that
     hands it copies and gives plain results.
     """
 

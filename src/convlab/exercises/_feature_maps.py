@@ -42,7 +42,7 @@ def _judge_edge_kernel(kernel: Any) -> str:
         wrong = max(sideways, key=abs)
         return f"To an edge between left and right it answers with {wrong:g}, not with 0."
     if not (answers > 1e-9).all():
-        return f"As the edge from bright to dark passes, it gives {answers[0]:g} and {answers[1]:g}: not positive."
+        return f"As the edge from bright to dark passes, it gives {answers[0]:g} and {answers[1]:g}."
     return ""
 
 

@@ -157,8 +157,8 @@ EXERCISES: dict[str, Exercise] = {
         lambda: conv2d(_IMPULSE, _SKEW[None, None])[0],
         mistakes={
             "This is the kernel as it is: a true convolution does that, `conv2d` doesn't.": lambda: _SKEW,
-            "The kernel is turned by 180°, not mirrored left to right.": lambda: _SKEW[:, ::-1],
-            "The kernel is turned by 180°, not turned upside down.": lambda: _SKEW[::-1],
+            "This mirrors the kernel left to right only.": lambda: _SKEW[:, ::-1],
+            "This turns the kernel upside down, but leaves left and right as they are.": lambda: _SKEW[::-1],
         },
     ),
     "FK-E5": Design(

@@ -20,7 +20,8 @@ _SCALARS = {bool, int, float} | {
     kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool)
 }
 _ROUNDING = {2: 8e-3, 4: 1e-5}  # bytes of a float -> relative error that is allowed; 1e-12 for longer floats
-_MOST = 1_000_000  # values in an answer
+_MOST = 1_000_000  # numbers in an array
+_MOST_IN_LISTS = 10_000  # objects in nested lists
 _SHOWN = 64  # values of an array that are printed
 
 
@@ -37,7 +38,7 @@ def plain(value: Any, leaf: Callable[[Array], Any] = lambda values: values) -> A
 
     Numbers, arrays and torch tensors come out as `leaf` of an array. A subclass counts as something else.
     """
-    room = _MOST
+    room = _MOST_IN_LISTS
 
     def copy(value: Any) -> Any:
         nonlocal room
@@ -49,7 +50,7 @@ def plain(value: Any, leaf: Callable[[Array], Any] = lambda values: values) -> A
         if kind in (list, tuple, dict) or _is_torch(kind, "Size"):
             room -= len(value)
             if room < 0:
-                raise Odd("more than a million values")
+                raise Odd("a list that is too long")
             if kind is not dict:
                 return [copy(part) for part in value] if kind is list else tuple(copy(part) for part in value)
             if any(type(key) not in (str, int) for key in value):
@@ -59,7 +60,7 @@ def plain(value: Any, leaf: Callable[[Array], Any] = lambda values: values) -> A
         if values.dtype.kind not in "biuf":
             raise Odd(_WORDS.get(values.dtype.kind, f"an array of {values.dtype.name}"))
         if values.size > _MOST:
-            raise Odd("more than a million values")
+            raise Odd("an array that is too large")
         if _any(~isfinite(values), axis=None):
             raise Odd("NaN or infinity")
         return leaf(values)

@@ -1,9 +1,17 @@
 """Interactive figures: for each a Python class, a front-end module, and a style sheet of the same name."""
 
+from convlab.figures.convolution_arithmetic import ConvolutionArithmetic
 from convlab.figures.convolution_stepper import ConvolutionStepper
 from convlab.figures.feature_map_browser import FeatureMapBrowser
 from convlab.figures.figure import Figure
 from convlab.figures.own_photo import OwnPhoto
 from convlab.figures.pooling_explorer import PoolingExplorer
 
-__all__ = ["ConvolutionStepper", "FeatureMapBrowser", "Figure", "OwnPhoto", "PoolingExplorer"]
+__all__ = [
+    "ConvolutionArithmetic",
+    "ConvolutionStepper",
+    "FeatureMapBrowser",
+    "Figure",
+    "OwnPhoto",
+    "PoolingExplorer",
+]
