@@ -40,11 +40,11 @@ class Predict:
 
     def fault(self, answer: Any) -> str | None:
         """Compare with the answer, then with the mistakes."""
-        expected = self._expected
         try:
             given = plain(answer)
         except Odd as odd:
-            return f"This is {odd} instead of {form(expected)}."
+            return f"This is {odd} instead of {form(self._expected)}."
+        expected = self._expected
         if equal(expected, given, self.tolerance):
             return None
         for message, mistake in self._mistaken.items():
@@ -82,7 +82,7 @@ class Implement:
         expected = [_result(self.reference, case) for case in cases]  # all before any code of the reader runs
         slack = [_slack(case) for case in cases]
         names = _names(answer, cases[0]) or _names(self.reference, cases[0])
-        outcomes, late = _running.run(lambda case: _call(answer, case, names), cases)
+        outcomes, late = _running.run(_calls(answer, cases, names))
         for i, outcome in enumerate(outcomes):
             if outcome.result is ...:
                 raise Unanswered
@@ -151,7 +151,7 @@ class Design:
             except BaseException as error:
                 return f"{_raised(error, answer)} {asked}" if self.function else asked
 
-        verdicts, late = _running.run(judged, [copy])
+        verdicts, late = _running.run(map(judged, [copy]))
         verdict: Any = verdicts[0] if verdicts else late
         if verdict is ...:
             raise Unanswered
@@ -167,6 +167,17 @@ class _Outcome:
 
     result: Any = None
     fault: str = ""
+
+
+def _calls(
+    function: Callable[..., Any], cases: Sequence[Arguments], names: Sequence[str]
+) -> Iterator[_Outcome]:
+    """Call the function for one case after another, up to the first without a result."""
+    for case in cases:
+        outcome = _call(function, case, names)
+        yield outcome
+        if outcome.fault or outcome.result is ...:
+            return
 
 
 def _call(function: Callable[..., Any], case: Arguments, names: Sequence[str]) -> _Outcome:

@@ -8,13 +8,12 @@ import random
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 import numpy as np
 
-Case = TypeVar("Case")
 Result = TypeVar("Result")
 
 LIMIT = 5.0  # seconds for one check
@@ -54,7 +53,7 @@ def quiet() -> Iterator[None]:
     depth = sys.getrecursionlimit()
     sys.stdin, sys.stdout, sys.stderr = io.StringIO(), _Nowhere(), _Nowhere()
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"), np.printoptions():
+        with warnings.catch_warnings(record=True), np.errstate(all="ignore"), np.printoptions():
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -64,8 +63,8 @@ def quiet() -> Iterator[None]:
         sys.setrecursionlimit(depth)
 
 
-def run(function: Callable[[Case], Result], cases: Iterable[Case]) -> tuple[list[Result], str]:
-    """Call the function for one case after another, in a thread of its own.
+def run(work: Iterable[Result]) -> tuple[list[Result], str]:
+    """Collect what comes out of an iterable, in a thread of its own.
 
     Gives the results, and "" or what became of the rest. Python code is stopped after `LIMIT` seconds, also
     if it catches every exception. A thread that doesn't come back from C can't be stopped: it is left alone,
@@ -75,16 +74,16 @@ def run(function: Callable[[Case], Result], cases: Iterable[Case]) -> tuple[list
     ended = _thread.allocate_lock()
     ended.acquire()
 
-    def work() -> None:
+    def body() -> None:
         _workers.add(_thread.get_ident())
         try:
-            for case in cases:
-                results.append(function(case))
+            for result in work:
+                results.append(result)  # one by one: those that came in time count
         finally:
             ended.release()  # first: a late _Stop may come in after it
             _workers.discard(_thread.get_ident())
 
-    thread = _thread.start_new_thread(work, ())
+    thread = _thread.start_new_thread(body, ())
     try:
         if _wait(ended, LIMIT):
             return results, ""

@@ -5,7 +5,7 @@ What these functions need of numpy is taken at import, so that replacing it in `
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -47,13 +47,13 @@ def plain(value: Any, leaf: Callable[[Array], Any] = lambda values: values) -> A
             raise Unanswered
         if value is None or kind is str:
             return value
-        if kind in (list, tuple, dict) or _is_torch(kind, "Size"):
+        if _among(kind, (list, tuple, dict)) or _is_torch(kind, "Size"):
             room -= len(value)
             if room < 0:
                 raise Odd("a list that is too long")
             if kind is not dict:
                 return [copy(part) for part in value] if kind is list else tuple(copy(part) for part in value)
-            if any(type(key) not in (str, int) for key in value):
+            if not all(_among(type(key), (str, int)) for key in value):
                 raise Odd("a dictionary with odd keys")
             return {key: copy(part) for key, part in value.items()}
         values = _array(value, kind)
@@ -75,7 +75,7 @@ _WORDS = {"c": "a complex number", "O": "an array of objects", "U": "an array of
 
 
 def _array(value: Any, kind: type) -> Array:
-    if kind in _SCALARS:
+    if _among(kind, _SCALARS):
         values = array(value)
         if values.dtype.kind == "O":
             raise Odd("an integer of more than 64 bits")
@@ -92,6 +92,11 @@ def _array(value: Any, kind: type) -> Array:
         except Exception:
             raise Odd("a tensor that numpy can't read") from None
     raise Odd(_name(kind))
+
+
+def _among(kind: type, kinds: Iterable[type]) -> bool:
+    """Like `in`, but a class may say what it likes about being equal."""
+    return any(kind is one for one in kinds)
 
 
 def _is_torch(kind: type, name: str) -> bool:
@@ -220,7 +225,7 @@ def show(value: Any, digits: int = 4) -> str:
         max_line_width=64,
         separator=", ",
         threshold=_SHOWN,
-        edgeitems=2,
+        edgeitems=2 if value.ndim < 3 else 1,
         formatter={"all": lambda one: _short(one.item(), digits).rjust(width)},  # type: ignore[arg-type]
     )
     while "\n\n" in text:
