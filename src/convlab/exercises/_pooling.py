@@ -32,12 +32,9 @@ def _peaks_that_stay(down: int, right: int) -> int:
     return count
 
 
-def _pyramid_lengths(levels: tuple[int, ...]) -> list[int]:
-    sides = (13, 10)
-    return [
-        sum(adaptive_max_pool2d(np.zeros((256, side, side), np.int8), n).size for n in levels)
-        for side in sides
-    ]
+def _pyramid_length(*levels: int) -> int:
+    maps = np.zeros((256, 13, 13), np.int8)
+    return sum(adaptive_max_pool2d(maps, n).size for n in levels)
 
 
 def _best_step(pool: Any = max_pool2d, empty: bool = True) -> list[int]:
@@ -175,17 +172,12 @@ EXERCISES: dict[str, Exercise] = {
         ],
     ),
     "PL-E5": Predict(
-        lambda: _pyramid_lengths((6, 3, 2, 1)),
+        lambda: _pyramid_length(6, 3, 2, 1),
         mistakes={
-            "A level of 6×6 has more than 6 windows.": lambda: [256 * sum((6, 3, 2, 1))] * 2,
-            "You counted one map; there are 256.": lambda: [
-                length // 256 for length in _pyramid_lengths((6, 3, 2, 1))
-            ],
-            "You left out the level of 1×1.": lambda: _pyramid_lengths((6, 3, 2)),
-            "These are all numbers of the maps; how many are left after pooling?": lambda: [
-                256 * 13 * 13,
-                256 * 10 * 10,
-            ],
+            "A level of 6×6 has more than 6 windows.": lambda: 256 * (6 + 3 + 2 + 1),
+            "You counted one map; there are 256.": lambda: _pyramid_length(6, 3, 2, 1) // 256,
+            "You left out the level of 1×1.": lambda: _pyramid_length(6, 3, 2),
+            "These are all numbers of the maps; how many are left after pooling?": lambda: 256 * 13 * 13,
         },
     ),
     "PL-E6": Predict(
