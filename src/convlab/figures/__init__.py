@@ -4,6 +4,7 @@ from convlab.figures.convolution_arithmetic import ConvolutionArithmetic
 from convlab.figures.convolution_stepper import ConvolutionStepper
 from convlab.figures.feature_map_browser import FeatureMapBrowser
 from convlab.figures.figure import Figure
+from convlab.figures.filter_anatomy import FilterAnatomy
 from convlab.figures.own_photo import OwnPhoto
 from convlab.figures.pooling_explorer import PoolingExplorer
 
@@ -12,6 +13,7 @@ __all__ = [
     "ConvolutionStepper",
     "FeatureMapBrowser",
     "Figure",
+    "FilterAnatomy",
     "OwnPhoto",
     "PoolingExplorer",
 ]

@@ -13,8 +13,7 @@ from convlab.figures.figure import Figure
 from convlab.figures.grid import numbers, place
 from convlab.shapes import output_size
 
-IMAGE_SIDES = (1, 8)
-KERNEL_SIDES = (1, 5)
+IMAGE, KERNEL = (8, 8), (5, 5)  # the largest
 STRIDES = (1, 2, 3)
 PADDINGS = (0, 1, 2)
 WEIGHT = 99  # the largest number of a kernel, in size
@@ -91,7 +90,7 @@ class ConvolutionStepper(Figure):
         ValueError
             If one of them is not as said here, or the kernel does not fit into the padded image.
         """
-        pixels: list[list[float]] = numbers("image", image, IMAGE_SIDES)
+        pixels: list[list[float]] = numbers("image", image, (1, 1), IMAGE)
         weights = _kernel(kernel)
         stride, padding = _one_of("stride", stride, STRIDES), _one_of("padding", padding, PADDINGS)
         shape = _shape(pixels, weights, stride, padding)
@@ -116,7 +115,7 @@ class ConvolutionStepper(Figure):
         if name == "unit":
             return place("unit", value, self._shape)
         if name == "image":
-            value = numbers(name, value, IMAGE_SIDES)
+            value = numbers(name, value, (1, 1), IMAGE)
         elif name == "kernel":
             value = _kernel(value)
         else:
@@ -135,7 +134,7 @@ class ConvolutionStepper(Figure):
 
 
 def _kernel(value: ArrayLike) -> list[list[float]]:
-    kernel: list[list[float]] = numbers("kernel", value, KERNEL_SIDES, largest=WEIGHT)
+    kernel: list[list[float]] = numbers("kernel", value, (1, 1), KERNEL, largest=WEIGHT)
     return kernel
 
 

@@ -7,19 +7,20 @@ from typing import Any
 
 import numpy as np
 
+Shape = tuple[int, ...]
 LARGEST = 999  # in size, so that a number fits its cell
 
 
-def numbers(name: str, value: Any, sides: tuple[int, int], *, largest: int = LARGEST, axes: int = 2) -> Any:
-    """Nested lists of a small array, whole numbers as int.
+def numbers(name: str, value: Any, least: Shape, most: Shape, *, largest: int = LARGEST) -> Any:
+    """Nested lists of a small array (a number for shape ()), whole numbers as int.
 
     Parameters
     ----------
     name : str
         What to call it in an error.
-    value : array_like, shape (…, H, W) with `axes` axes
-    sides : (least, most)
-        What H and W may be.
+    value : array_like
+    least, most : tuple of int
+        The smallest and the largest shape that it may have.
     largest : int
         No number may be larger in size.
 
@@ -28,18 +29,19 @@ def numbers(name: str, value: Any, sides: tuple[int, int], *, largest: int = LAR
     ValueError
         If the shape is another, or a number is not real, not finite, or too large.
 
-    >>> numbers("kernel", [[0.5, 1.0]], (1, 3))
+    >>> numbers("kernel", [[0.5, 1.0]], (1, 1), (3, 3))
     [[0.5, 1]]
     """
     try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"`{name}` must be numbers in rows of one length, got {value!r}") from None
-    low, high = sides
-    if array.ndim != axes or not all(low <= side <= high for side in array.shape[-2:]):
-        raise ValueError(
-            f"`{name}` must have {axes} axes, rows and columns {low} to {high}, got shape {array.shape}"
-        )
+        array = np.asarray(value)
+    except ValueError:
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"`{name}` must be numbers, in rows of one length, got {value!r}")
+    if array.ndim != len(least) or not all(
+        low <= size <= high for low, size, high in zip(least, array.shape, most, strict=True)
+    ):
+        raise ValueError(f"`{name}` must have a shape from {least} to {most}, got {array.shape}")
     if not np.all(np.abs(array) <= largest):  # false for NaN too
         raise ValueError(f"the numbers of `{name}` must lie from -{largest} to {largest}, got {value!r}")
     return _short(array.tolist())
