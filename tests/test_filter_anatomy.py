@@ -245,7 +245,8 @@ def test_channel_kernel_and_map_stand_in_a_row(visit, width):
     page = visit(build(), viewport={"width": width, "height": 900})
     says(page, "Unit")
     boxes = page.locator(".cfa-channel svg").evaluate_all(
-        "all => all.map((one) => one.getBoundingClientRect()).map((b) => [b.left, b.right, (b.top + b.bottom) / 2])"
+        """all => all.map((one) => one.getBoundingClientRect())
+            .map((box) => [box.left, box.right, (box.top + box.bottom) / 2])"""
     )
     for c in range(3):
         channel, kernel, part = boxes[3 * c : 3 * c + 3]
