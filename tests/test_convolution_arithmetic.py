@@ -379,11 +379,22 @@ def test_buttons_set_the_padding(visit):
         says(page, f"+ 2·{padding} − 1·(5 − 1) − 1)/1⌋ + 1 = {side}.")
         expect(button).to_have_attribute("aria-pressed", "true")
         expect(page.locator("[aria-pressed=true]")).to_have_count(1)
+    alert = page.locator("[role=alert]")
     slide(page, "k", 4)
     page.get_by_role("button", name="same").click()
-    expect(page.locator("[role=alert]")).to_have_text(
-        "p = 1.5 must be a whole number, up to 6. The drawing stays."
-    )
+    expect(alert).to_have_text("p = 1.5 must be a whole number, up to 6. The drawing stays.")
+    slide(page, "d", 3)
+    page.get_by_role("button", name="full").click()
+    expect(alert).to_have_text("p = 9 must be a whole number, up to 6. The drawing stays.")
+    says(page, "+ 2·0 −")
+
+
+def test_unit_stays_inside_on_the_page_too(visit):
+    page = visit(ConvolutionArithmetic(size=7, kernel_size=3, unit=[4, 1]))
+    slide(page, "s", 2)
+    says(page, "Unit (2, 1) begins")
+    page.locator("[data-drive=keys]").press("ArrowUp")
+    says(page, "Unit (1, 1) begins")
 
 
 @pytest.mark.parametrize(
