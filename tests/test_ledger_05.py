@@ -1,4 +1,4 @@
-"""Chapter 5 of the course's ledger, A whole CNN: its numbers and measurements, computed without the notebook."""
+"""The ledger of chapter 5: one test for each row that has a number or a measurement."""
 
 import math
 from functools import cache
