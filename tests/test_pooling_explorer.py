@@ -242,6 +242,7 @@ def test_dropped_cells_are_told_and_marked(visit):
 
 def test_window_and_switch_are_outlined(visit):
     page = visit(build(kernel_size=3, stride=2))
+    says(page, "Output (1, 1)")
     boxes = [
         [float(frame.get_attribute(name)) / 20 for name in ("y", "x", "height", "width")]
         for frame in page.locator(".cf-frame").all()

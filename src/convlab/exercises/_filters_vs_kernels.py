@@ -79,7 +79,7 @@ def _separable(rng: np.random.Generator) -> list[tuple[Map, Map]]:
 
 
 def _as_standard(depthwise: Map, pointwise: Map) -> Map:
-    weight: Map = pointwise * kernels.flip(depthwise[:, 0])
+    weight: Map = pointwise * depthwise[:, 0]
     return weight
 
 
