@@ -2,6 +2,7 @@
 
 from convlab.figures.convolution_arithmetic import ConvolutionArithmetic
 from convlab.figures.convolution_stepper import ConvolutionStepper
+from convlab.figures.dilation_grid import DilationGrid
 from convlab.figures.feature_map_browser import FeatureMapBrowser
 from convlab.figures.figure import Figure
 from convlab.figures.filter_anatomy import FilterAnatomy
@@ -11,6 +12,7 @@ from convlab.figures.pooling_explorer import PoolingExplorer
 __all__ = [
     "ConvolutionArithmetic",
     "ConvolutionStepper",
+    "DilationGrid",
     "FeatureMapBrowser",
     "Figure",
     "FilterAnatomy",
