@@ -1525,7 +1525,16 @@ def test_no_exercise_stands_alone(module):
     assert sum("check(" in cell.source for cell in cells) == len(CHAPTERS[module])
 
 
+@pytest.fixture
+def torch_as_it_was():
+    """A chapter may set torch's default precision."""
+    before = torch.get_default_dtype()
+    yield
+    torch.set_default_dtype(before)
+
+
 @in_notebooks
+@pytest.mark.usefixtures("torch_as_it_was")
 def test_each_solution_passes_after_the_chapters_imports(module):
     imports = {}
     exec(next(cell.source for cell in notebook_of(module) if cell.cell_type == "code"), imports)

@@ -105,7 +105,7 @@ def test_fresh_run_equals_the_stored_one(path, stored, run):
 
 @every_chapter
 def test_run_is_quick_and_small(path, run):
-    assert run.seconds < 60
+    assert run.processor_seconds < 60  # its wall time depends on the tests that run beside it
     assert 10e6 < run.memory < 1e9
 
 

@@ -46,10 +46,11 @@ WARNING_TEXT = re.compile(r"\b[A-Z]\w*Warning\b")
 
 @dataclass
 class Run:
-    """A notebook after its execution: its wall time in seconds, and its kernel's largest memory in bytes."""
+    """A notebook after its execution: wall time and processor time in seconds, largest memory in bytes."""
 
     notebook: NotebookNode
     seconds: float
+    processor_seconds: float
     memory: int
 
 
@@ -63,21 +64,23 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-class MemoryWatch(threading.Thread):
-    """Sample the memory of a process and its children until stopped."""
+class Watch(threading.Thread):
+    """Sample the memory and the processor time of a process and its children until stopped."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self.process = psutil.Process(pid)
-        self.peak = 0
+        self.peak = 0  # bytes
+        self.used = 0.0  # seconds
         self.stopped = threading.Event()
 
     def run(self) -> None:
-        """Keep the largest sum."""
+        """Keep the largest sums."""
         while not self.stopped.wait(0.05):
             try:
                 family = [self.process, *self.process.children(recursive=True)]
                 self.peak = max(self.peak, sum(member.memory_info().rss for member in family))
+                self.used = max(self.used, sum(sum(member.cpu_times()[:2]) for member in family))
             except psutil.NoSuchProcess:
                 continue
 
@@ -87,10 +90,10 @@ def execute(path: Path) -> Run:
     notebook = read(path)
     for cell in code_cells(notebook):
         cell.outputs, cell.execution_count = [], None
-    watches: list[MemoryWatch] = []
+    watches: list[Watch] = []
 
     def start_watch(notebook: NotebookNode) -> None:
-        watches.append(MemoryWatch(client.km.provisioner.pid))
+        watches.append(Watch(client.km.provisioner.pid))
         watches[0].start()
 
     client = NotebookClient(
@@ -112,7 +115,7 @@ def execute(path: Path) -> Run:
             watch.join()
     seconds = time.perf_counter() - begin
     normalise(notebook)
-    return Run(notebook, seconds, watches[0].peak)
+    return Run(notebook, seconds, watches[0].used, watches[0].peak)
 
 
 def normalise(notebook: NotebookNode) -> None:
@@ -250,7 +253,8 @@ def main(argv: list[str] | None = None) -> int:
         keep_equal_outputs(stored, run.notebook)
         text = nbformat.writes(run.notebook) + "\n"
         complaints = problems(run.notebook)
-        print(f"{run.seconds:.1f} s, {run.memory / 2**20:.0f} MiB, {len(text) / 1e6:.2f} MB stored")
+        times = f"{run.seconds:.1f} s ({run.processor_seconds:.1f} s of a processor)"
+        print(f"{times}, {run.memory / 2**20:.0f} MiB, {len(text) / 1e6:.2f} MB stored")
         for line in [f"changed: {cell}" for cell in changed] + complaints:
             print(f"  {line}")
         failed = failed or bool(complaints) or (arguments.check and path.read_text("utf-8") != text)

@@ -12,6 +12,7 @@ from convlab.shapes import coverage, dense_parameters, output_size
 
 Array = NDArray[Any]
 
+STRIDES = [2, 2, 1, 2]
 MOST_PARAMETERS, MOST_MACS, LEAST_FIELD = 20_000, 2_000_000, 24
 
 
@@ -150,9 +151,6 @@ EXERCISES: dict[str, Exercise] = {
             "It adds the biases; the second layer weighs the first one.": lambda first, b1, second, b2: (
                 np.column_stack([second @ first, b1 + b2])
             ),
-            "The layer that comes first stands on the right of the product.": lambda first, b1, second, b2: (
-                np.column_stack([first @ second, second @ b1 + b2])
-            ),
             "The bias belongs into the last column.": lambda first, b1, second, b2: np.column_stack(
                 [second @ b1 + b2, second @ first]
             ),
@@ -190,12 +188,14 @@ EXERCISES: dict[str, Exercise] = {
         },
     ),
     "CN-E8": Predict(
-        lambda: prod([2, 2, 1, 2]),
+        lambda: prod(STRIDES),
         mistakes={
-            "Strides multiply from layer to layer; they do not add up.": lambda: sum([2, 2, 1, 2]),
-            "The stride of the pooling counts too.": lambda: prod([2, 1, 2]),
-            "This is the stride of the last layer alone; its input has been shrunk already.": lambda: 2,
-            "Global pooling forgets where, but what reaches it has skipped places.": lambda: 1,
+            "Strides multiply from layer to layer; they do not add up.": lambda: sum(STRIDES),
+            "The stride of the pooling counts too.": lambda: prod(STRIDES) // STRIDES[1],
+            "This is the stride of the last layer alone; its input has been shrunk already.": lambda: STRIDES[
+                -1
+            ],
+            "Global pooling forgets where, but what reaches it has skipped places.": lambda: min(STRIDES),
         },
     ),
 }
