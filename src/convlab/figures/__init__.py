@@ -8,6 +8,7 @@ from convlab.figures.figure import Figure
 from convlab.figures.filter_anatomy import FilterAnatomy
 from convlab.figures.own_photo import OwnPhoto
 from convlab.figures.pooling_explorer import PoolingExplorer
+from convlab.figures.receptive_field_tracer import ReceptiveFieldTracer
 
 __all__ = [
     "ConvolutionArithmetic",
@@ -18,4 +19,5 @@ __all__ = [
     "FilterAnatomy",
     "OwnPhoto",
     "PoolingExplorer",
+    "ReceptiveFieldTracer",
 ]
