@@ -5,7 +5,7 @@ const SLIDERS = [
   ["stride s", 1, 4],
   ["padding p", 0, 8],
   ["dilation d", 1, 8],
-  ["pixels of the input", 1, 32],
+  ["input pixels", 1, 32],
 ];
 
 const range = (count) => [...Array(Math.ceil(count)).keys()];
@@ -152,7 +152,7 @@ function render({ model, el }) {
   function replace(layers, next) {
     const size = model.get("size");
     if (!trouble(size, layers)) edited = next;
-    change(size, layers, [layers.length, follow(size, layers).at(-1).length >> 1]);
+    change(size, layers, [layers.length, (follow(size, layers).at(-1).length - 1) >> 1]);
   }
 
   function control() {
@@ -239,7 +239,7 @@ function render({ model, el }) {
       draw(read, here.read.map((at) => box(n, at)));
       draw(cut, seen.map((at) => hatch(n, at)));
       const words = here.all.length
-        ? `: ${n ? "unit" : "pixel"}${here.read.length === 1 ? "" : "s"} ${places(here.read)}${lost.length ? `, ${lost.length} cut off` : ""}`
+        ? `: ${n ? "unit" : "pixel"}${here.read.length === 1 ? "" : "s"} ${places(here.read)}${lost.length ? `; ${lost.length} cut off` : ""}`
         : "";
       label.textContent = (n ? `Layer ${n}, ${maps[n].kind}` : "Input") + words;
       const above = found[n + 1]?.all;

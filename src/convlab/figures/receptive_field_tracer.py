@@ -71,7 +71,7 @@ class ReceptiveFieldTracer(Figure):
     field is wider than 999 pixels, or the units are spread over more than 48.
 
     >>> ReceptiveFieldTracer(layers=[("conv", 3, 1, 1, 1), ("pool", 2, 2, 0, 1)], size=8).unit
-    [2, 2]
+    [2, 1]
     """
 
     front_end = "receptive_field_tracer"
@@ -115,7 +115,7 @@ class ReceptiveFieldTracer(Figure):
     @default("unit")
     def _middle_of_the_last_map(self) -> list[int]:
         lengths = self._lengths()
-        return [len(lengths) - 1, lengths[-1] // 2]
+        return [len(lengths) - 1, (lengths[-1] - 1) // 2]
 
     @validate("unit")
     def _unit_exists(self, proposal: dict[str, Any]) -> list[int]:
