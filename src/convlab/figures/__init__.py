@@ -9,6 +9,7 @@ from convlab.figures.filter_anatomy import FilterAnatomy
 from convlab.figures.own_photo import OwnPhoto
 from convlab.figures.pooling_explorer import PoolingExplorer
 from convlab.figures.receptive_field_tracer import ReceptiveFieldTracer
+from convlab.figures.scale_profiles import ScaleProfiles
 
 __all__ = [
     "ConvolutionArithmetic",
@@ -20,4 +21,5 @@ __all__ = [
     "OwnPhoto",
     "PoolingExplorer",
     "ReceptiveFieldTracer",
+    "ScaleProfiles",
 ]
