@@ -1,12 +1,13 @@
+const TRAITS = ["rates", "kernel_size", "size", "unit"];
 const PRESETS = ["1, 1, 1", "2, 2, 2", "1, 2, 4", "1, 2, 3"];
 const LAYERS = 5;
 const LEVELS = 8; // of shading
-const PHONE = 321; // pixels for all cells on a phone
+const PHONE = 321; // pixels for all cells
 
 const range = (count) => [...Array(count).keys()];
 const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 
-/** Where the taps of a window lie, from the unit above it, with padding "same". */
+/** Where the taps of a window lie, with padding "same", from its unit. */
 export const taps = (rate, kernel) => range(kernel).map((tap) => rate * tap - Math.floor((rate * (kernel - 1)) / 2));
 
 /** What one unit reads after each layer, away from the border: numbers of one axis, shares of both. */
@@ -21,7 +22,7 @@ export function table(rates, kernel) {
   });
 }
 
-/** Along one axis of an image: how many paths lead from the unit `at` of the last map to each position. */
+/** Along one axis: how many paths lead from the unit `at` of the last map to each position of an image. */
 export const paths = (rates, kernel, size, at) =>
   rates.reduceRight(
     (counts, rate) => {
@@ -34,16 +35,17 @@ export const paths = (rates, kernel, size, at) =>
     range(size).map((place) => +(place === at)),
   );
 
-/** What the unit [row, column] reads: counts in reading order, its hull in the image, pixels never read. */
+/** What a unit reads: counts in reading order, its hull in the image, pixels never read. */
 export function survey({ rates, kernel_size: kernel, size, unit }) {
   const axes = unit.map((at) => paths(rates, kernel, size, at));
   const layers = table(rates, kernel);
   const { low, hull } = layers.at(-1);
   const [rows, columns] = unit.map((at) => [at + low, at + low + hull].map((end) => clamp(end, 0, size)));
   const counts = axes[0].flatMap((row) => axes[1].map((column) => row * column));
-  const within = (at, [first, end]) => at >= first && at < end;
-  const inside = (i) => within(Math.floor(i / size), rows) && within(i % size, columns);
-  const unread = [...counts.keys()].filter((i) => !counts[i] && inside(i));
+  const within = (at, [first, end]) => first <= at && at < end;
+  const unread = counts.flatMap((count, i) =>
+    !count && within(Math.floor(i / size), rows) && within(i % size, columns) ? [i] : [],
+  );
   return { axes, layers, counts, unread, rows, columns };
 }
 
@@ -51,26 +53,26 @@ export function survey({ rates, kernel_size: kernel, size, unit }) {
 function describe({ rates, kernel_size: kernel, unit }, { layers, counts, unread, rows, columns }) {
   const { hull, positions, share, overlap } = layers.at(-1);
   const [read, all] = [counts.filter(Boolean).length, kernel ** (2 * rates.length)];
-  const outside = all - counts.reduce((sum, count) => sum + count);
+  const inside = counts.reduce((sum, count) => sum + count);
   const [from, to] = [rows, columns].map(([first, end]) => `${first} to ${end - 1}`);
   return [
     `Rates ${rates.join(", ")}, kernel ${kernel}×${kernel}: hull ${hull}×${hull}, ${positions} distinct positions per axis, \
-${positions ** 2} of ${hull ** 2} pixels read (${percent(share)}). Neighbouring units share ${percent(overlap)} of their positions.`,
+${positions ** 2} of ${hull ** 2} pixels read (${percent(share)}). Neighbours share ${percent(overlap)} of their positions.`,
     `Output unit (${unit.join(", ")}): rows ${from}, columns ${to}; ${read} pixels read, ${unread.length} never. \
-${all - outside} of ${all} paths reach the image, ${outside} end in padding; at most ${Math.max(...counts)} meet in a pixel.`,
+${inside} of ${all} paths reach the image, ${all - inside} end in padding; at most ${Math.max(...counts)} in a pixel.`,
   ];
 }
 
 const button = (name) => `<button type="button">${name}</button>`;
-const field = (low, high, words) =>
-  `<label>${words} <input type="number" min="${low}" max="${high}" required></label>`;
+const field = (low, high, name) =>
+  `<input type="number" min="${low}" max="${high}" required aria-label="${name}">`;
 const heads = ["layer", "rate", "hull", "distinct positions", "pixels read", "shared with next unit"];
-const rows = range(LAYERS).map(
-  (n) => `<tr><th scope="row">${n + 1}</th><td><input type="number" min="1" max="16" required
-aria-label="Rate of layer ${n + 1}"></td>${"<td></td>".repeat(4)}</tr>`,
+const rows = range(LAYERS + 1).slice(1).map(
+  (n) => `<tr><th scope="row">${n}</th><td>${field(1, 16, `rate of layer ${n}`)}</td>${"<td></td>".repeat(4)}</tr>`,
 );
 const PAGE = `<figure><form>
-<div class="cfdg-controls">${PRESETS.map(button).join("")}${field(2, 5, "kernel")}${field(9, 31, "image")}</div>
+<div class="cfdg-controls">${PRESETS.map(button).join("")}
+<label>kernel ${field(2, 5, "kernel")}</label><label>image ${field(9, 31, "image")}</label></div>
 <p role="alert"></p>
 <div class="cfdg-panels">
 <div><div class="cf-title">Paths from the output unit to each input pixel</div>
@@ -85,19 +87,18 @@ const PAGE = `<figure><form>
 
 function render({ model, el }) {
   const find = prepare(el, "dilation-grid", PAGE, model.get("caption"));
-  const all = (selector) => [...el.querySelectorAll(selector)];
-  const names = ["rates", "kernel_size", "size", "unit"];
+  const all = (part) => [...el.querySelectorAll(part)];
   const [root, form] = [find("svg"), find("form")];
-  const [lines, fields, buttons] = ["tbody tr", "input", "button"].map(all);
+  const [lines, fields, buttons, lives] = ["tbody tr", "input", "button", "[aria-live] p"].map(all);
   let size, drawn, labels;
 
-  /** Draw an image of this side, without what depends on the unit. */
+  /** Draw an image of this size, still empty. */
   function build() {
     const side = size * CELL;
-    const margin = 0.07 * side + 2;
-    const view = [-margin, -margin, side + margin + 2, side + margin + 2].join(" ");
-    set(root, { viewBox: view, style: `width: ${32 * size}px; --cfdg-text: ${Math.max(8, (11.2 * side) / PHONE)}px` });
-    const lattice = range(size + 1).map((n) => `M0 ${n * CELL}H${side}M${n * CELL} 0V${side}`);
+    const [margin, large] = [0.07 * side + 2, 1.07 * side + 4];
+    const style = `width: ${32 * size}px; --cfdg-text: ${Math.max(8, (11.2 * side) / PHONE)}px`;
+    set(root, { viewBox: `${-margin} ${-margin} ${large} ${large}`, style });
+    const lattice = range(size + 1).map((n) => `M0 ${n * CELL}h${side}M${n * CELL} 0v${side}`);
     const kinds = [...Array(LEVELS).fill("cfdg-read"), "cfdg-unread", "cf-frame cf-kernel", "cf-frame cf-output"];
     const at = (n) => (n + 0.5) * CELL;
     const label = (x, y) => `<text x="${x}" y="${y}"></text>`;
@@ -110,7 +111,7 @@ function render({ model, el }) {
     labels = all("text");
   }
 
-  /** Numbers, where a phone has room for them. */
+  /** Numbers, where a phone has room. */
   function write(axes, counts) {
     const wide = (values) => String(Math.max(...values)).length * 7 > PHONE / size;
     const shown = wide(counts) ? [] : counts;
@@ -122,7 +123,7 @@ function render({ model, el }) {
   }
 
   function paint() {
-    const state = Object.fromEntries(names.map((name) => [name, model.get(name)]));
+    const state = Object.fromEntries(TRAITS.map((name) => [name, model.get(name)]));
     if (state.size !== size) {
       size = state.size;
       build();
@@ -136,9 +137,9 @@ function render({ model, el }) {
       some.map((i) => `M${(i % size) * CELL} ${Math.floor(i / size) * CELL}${pen}`).join("");
     const box = ([[top, bottom], [left, right]]) =>
       `M${left * CELL} ${top * CELL}H${right * CELL}V${bottom * CELL}H${left * CELL}z`;
-    const unit = box(state.unit.map((at) => [at, at + 1]));
-    const marks = [cells("m0 10l10-10m10 0l-20 20m10 0l10-10")(unread), box([seen.rows, seen.columns]), unit];
-    [...shades.map(cells("h20v20h-20z")), ...marks].forEach((d, n) => set(drawn[n], { d }));
+    const boxes = [[seen.rows, seen.columns], state.unit.map((at) => [at, at + 1])].map(box);
+    const hatch = cells("m0 10l10-10m10 0l-20 20m10 0l10-10")(unread);
+    [...shades.map(cells("h20v20h-20z")), hatch, ...boxes].forEach((d, n) => set(drawn[n], { d }));
     write(axes, counts);
     lines.forEach((line, n) => {
       line.hidden = !layers[n];
@@ -149,7 +150,7 @@ function render({ model, el }) {
     PRESETS.forEach((name, n) => set(buttons[n], { "aria-pressed": name === state.rates.join(", ") }));
     [buttons.at(-2).disabled, buttons.at(-1).disabled] = [!!layers[LAYERS - 1], !layers[1]];
     find("[role=alert]").textContent = "";
-    describe(state, seen).forEach((words, n) => (all("[aria-live] p")[n].textContent = words));
+    describe(state, seen).forEach((words, n) => (lives[n].textContent = words));
   }
 
   form.addEventListener("input", () => {
@@ -159,12 +160,12 @@ function render({ model, el }) {
     const [kernel_size, size, ...rates] = used.map((part) => part.valueAsNumber);
     update(model, { rates, kernel_size, size, unit: model.get("unit").map((at) => Math.min(at, size - 1)) });
   });
-  form.addEventListener("focusout", paint); // fields show again what holds
+  form.addEventListener("focusout", paint);
   buttons.forEach((one, n) =>
     one.addEventListener("click", () => {
       const rates = model.get("rates");
       const others = n > PRESETS.length ? rates.slice(0, -1) : [...rates, rates.at(-1)];
-      update(model, { rates: PRESETS[n]?.split(", ").map(Number) ?? others });
+      update(model, { rates: PRESETS[n]?.split(",").map(Number) ?? others });
     }),
   );
   const cellAt = ({ clientX, clientY }) => {
@@ -172,7 +173,7 @@ function render({ model, el }) {
     return [y, x].map((at) => clamp(Math.floor(at / CELL), 0, size - 1));
   };
   explore(root.parentNode, () => ({ shape: [size, size], cellAt }), () => model.get("unit"), (unit) => update(model, { unit }));
-  return keepPainted(model, names, paint);
+  return keepPainted(model, TRAITS, paint);
 }
 
 export default { render };

@@ -1,6 +1,6 @@
-const OCTAVE = 34; // pixels on the screen for a factor of two
+const OCTAVE = 34; // pixels on the screen
 const MOST = 8; // maps in use
-const LANES = 4; // side by side for what fits the maps
+const LANES = 4; // side by side
 
 const percent = (part, all) => `${Math.round((100 * part) / all)}\u00a0%`;
 
@@ -20,8 +20,7 @@ export function cover(fields, objects, rule) {
       fit += count;
       open = false;
     } else {
-      if (!open) gaps.push([size, size, 0]);
-      open = gaps.at(-1);
+      if (!open) gaps.push((open = [size, size, 0]));
       open[1] = size;
       open[2] += count;
     }
@@ -66,8 +65,8 @@ function render({ model, el }) {
   const [bars, box, line] = [".cfsp-objects", "[type=checkbox]", "tbody"].map(find);
   const [numbers, lives] = ["[type=number]", "[aria-live] p"].map((part) => el.querySelectorAll(part));
   const [profiles, objects] = [model.get("profiles"), model.get("objects")];
-  const ends = [...profiles.flatMap(({ layers }) => layers), ...objects.map(([size]) => ["", size])].map((one) => one[1]);
-  const [low, high] = [Math.floor(Math.log2(Math.min(...ends))), Math.ceil(Math.log2(Math.max(...ends)) + 0.1)];
+  const ends = [...profiles.flatMap(({ layers }) => layers.map((one) => one[1])), ...objects.map((one) => one[0])];
+  const [low, high] = [Math.floor(Math.log2(Math.min(...ends))), Math.ceil(Math.log2(Math.max(...ends) + 1))];
   const height = (high - low) * OCTAVE + 1;
   let drawn, name, layers, at; // the profile, the chosen layer
 
@@ -98,7 +97,7 @@ function render({ model, el }) {
     const [chosen, size, jump] = layers[at];
     const share = (field) => percent(cover([field], objects, rule).fit, total.all);
     const reach = (field) => {
-      const [top, bottom] = [field / rule[0], field / rule[1]].map((one) => clamp(y(one), 0, height));
+      const [top, bottom] = rule.map((factor) => clamp(y(field / factor), 0, height));
       return `top:${top}px;height:${Math.max(bottom - top, 3)}px`;
     };
     find("g").innerHTML = `<line x1="${x(at)}" x2="${x(at)}" y2="${height}"/>${used
@@ -146,7 +145,7 @@ fits sizes ${range(size, rule).join(" to ")}, ${share(size)} of the objects.`;
     return [0, clamp(Math.floor(((clientX - left) / width) * layers.length), 0, layers.length - 1)];
   };
 
-  let armed; // a finger chooses first, and uses the map with its second tap
+  let armed; // a finger chooses a layer first, and toggles it next
   root.addEventListener("pointerdown", (event) => {
     armed = event.pointerType !== "touch" || cellAt(event)[1] === at;
   });
@@ -170,7 +169,7 @@ fits sizes ${range(size, rule).join(" to ")}, ${share(size)} of the objects.`;
     if ([...numbers].every((part) => part.validity.valid) && rule[0] < rule[1]) return update(model, { rule });
     note.textContent = "a and b are numbers from 0.1 to 20, a less than b.";
   });
-  form.addEventListener("focusout", paint); // fields show again what holds
+  form.addEventListener("focusout", paint);
   list.replaceChildren(...profiles.map((one) => new Option(one.name)));
   find(".cf-title + .cf-title").textContent = `${cover([], objects, []).all} objects by size`;
   find(".cfsp-axis").innerHTML = Array.from({ length: high - low + 1 }, (_, n) => `<span style="top:${n * OCTAVE - 8}px">${2 ** (high - n)}</span>`).join("");
