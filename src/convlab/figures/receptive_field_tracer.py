@@ -48,7 +48,7 @@ class _Layers(List[Any]):
     """A list of layers, each a list as `_layer` makes it."""
 
     def validate(self, obj: Any, value: Any) -> list[Any]:
-        if isinstance(value, str) or not isinstance(value, Sequence) or not 1 <= len(value) <= MOST_LAYERS:
+        if not isinstance(value, Sequence) or not 1 <= len(value) <= MOST_LAYERS:
             raise ValueError(f"`layers` must be a list of 1 to {MOST_LAYERS} layers, got {value!r}")
         return [_layer(f"layers[{number}]", layer) for number, layer in enumerate(value)]
 
