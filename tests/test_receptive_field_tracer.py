@@ -334,16 +334,22 @@ def test_first_view(visit):
     expect(page.locator("legend")).to_have_text("Change layer 4")
 
 
-def test_units_are_drawn_over_the_middle_of_their_fields(visit):
-    page = visit(build(unit=[4, 0]))
-    says(page, "The border cuts off 4 (hatched): it reads 10 pixels, 0 to 9.")
-    fields = fields_of(24, [list(layer) for layer in STACK])
-    for n, field in enumerate(fields):
+@pytest.mark.parametrize("layers", [STACK, [("conv", 3, 2, 1, 1)] * 3, [("conv", 1, 1, 5, 1)]])
+def test_units_are_drawn_over_the_middle_of_their_fields(visit, layers):
+    page = visit(build(layers))
+    says(page, "Unit")
+    for n, field in enumerate(fields_of(24, layers)):
         drawn = boxes(page, n, "unit")
         assert len(drawn) == field.map_size[0]
+        half = min(field.jump[0], 3) / 2  # cells touch, up to three pixels
         for unit, ends in enumerate(drawn):
-            middle, half = field.centre[0] + unit * field.jump[0], field.jump[0] / 2
+            middle = field.centre[0] + unit * field.jump[0]
             assert ends == pytest.approx((middle - half, middle + half), abs=1e-3)
+
+
+def test_what_the_border_cuts_off_is_hatched(visit):
+    page = visit(build(unit=[4, 0]))
+    says(page, "The border cuts off 4 (hatched): it reads 10 pixels, 0 to 9.")
     pixels = page.locator(".cft-pixel").get_attribute("d")
     assert pixels.count("M") == 10
     cut = boxes(page, 0, "cut")
@@ -528,7 +534,7 @@ def test_pointer_chooses_and_a_click_holds(visit):
     says(page, "Unit 4 of layer 1:")
 
 
-def test_touch(visit):
+def test_touch_and_drives(visit):
     page = visit(build(), has_touch=True, is_mobile=True, **PHONE)
     page.touchscreen.tap(*cell(page, 1, 5))
     says(page, "Unit 5 of layer 1:")
@@ -538,6 +544,9 @@ def test_touch(visit):
     expect(page.locator("legend")).to_have_text("Change layer 1")
     drive_by_keys(page.locator("[data-convlab-figure]"))
     drive_by_pointer(page.locator("[data-convlab-figure]"), touch=True)
+    page = visit(build([("conv", 3, 1, 1, 1)]))
+    drive_by_keys(page.locator("[data-convlab-figure]"))
+    drive_by_pointer(page.locator("[data-convlab-figure]"), touch=False)
 
 
 def test_drawing_follows_the_width_of_the_page(visit):
