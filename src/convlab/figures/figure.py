@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,7 +31,9 @@ _FRAME = """\
 
 
 def _read(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
+    """A front-end file without its indentation and its lines of comment, which no page needs."""
+    source = (_FOLDER / name).read_text(encoding="utf-8")
+    return re.sub(r"^[ \t]*(?:(?://.*|/\*.*\*/)\n)?", "", source, flags=re.MULTILINE)
 
 
 class Figure(AnyWidget):

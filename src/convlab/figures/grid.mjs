@@ -80,18 +80,28 @@ function explore(stage, drawn, place, go) {
   stage.addEventListener("pointerdown", follow);
 }
 
-/** Draw `shape` = [rows, columns] empty cells into an SVG element. */
+/** Draw `shape` = [rows, columns] empty cells into an SVG element, quickly if most stood there before. */
 function grid(root, [rows, columns]) {
-  const cells = [];
+  const before = root.standing ?? new Map();
+  const stage = root.querySelector(".cf-cells") ?? shape(root, "g", { class: "cf-cells" });
   set(root, { viewBox: `-2 -2 ${columns * CELL + 4} ${rows * CELL + 4}`, "aria-hidden": true });
-  root.replaceChildren();
+  for (const other of [...root.children]) other === stage || other.remove();
+  root.standing = new Map();
   for (let i = 0; i < rows * columns; i++) {
     const [y, x] = [Math.floor(i / columns) * CELL, (i % columns) * CELL];
-    const [face, tint] = ["cf-cell", "cf-tint"].map((name) =>
-      shape(root, "rect", { class: name, x, y, width: CELL, height: CELL }),
-    );
-    cells.push({ face, tint, label: shape(root, "text", { x: x + CELL / 2, y: y + CELL / 2 }) });
+    const at = `${x},${y}`;
+    let cell = before.get(at);
+    if (!before.delete(at)) {
+      const box = shape(stage, "g", {});
+      const [face, tint] = ["cf-cell", "cf-tint"].map((name) =>
+        shape(box, "rect", { class: name, x, y, width: CELL, height: CELL }),
+      );
+      cell = { box, face, tint, label: shape(box, "text", { x: x + CELL / 2, y: y + CELL / 2 }) };
+    }
+    root.standing.set(at, cell);
   }
+  for (const { box } of before.values()) box.remove();
+  const cells = [...root.standing.values()];
   return {
     shape: [rows, columns],
     cells,
@@ -105,6 +115,7 @@ function grid(root, [rows, columns]) {
         label.classList.toggle("cf-long", shown.length > 3);
         tint.classList.toggle("cf-minus", value < 0);
         tint.style.fillOpacity = Math.min(Math.abs(value ?? 0) / reach, 1) * 0.45;
+        tint.style.display = value ? "" : "none"; // painting takes most of the time
       });
     },
     /** Give cells, in reading order, a class or none, beside their own. */
