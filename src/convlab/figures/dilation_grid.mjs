@@ -2,15 +2,15 @@ const TRAITS = ["rates", "kernel_size", "size", "unit"];
 const PRESETS = ["1, 1, 1", "2, 2, 2", "1, 2, 4", "1, 2, 3"];
 const LAYERS = 5;
 const LEVELS = 8; // of shading
-const PHONE = 321; // pixels for all cells
+const PHONE = 321; // pixels of cells
 
 const range = (count) => [...Array(count).keys()];
 const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 
-/** Where the taps of a window lie, with padding "same", from its unit. */
+/** Where a unit's taps lie, with padding "same". */
 export const taps = (rate, kernel) => range(kernel).map((tap) => rate * tap - Math.floor((rate * (kernel - 1)) / 2));
 
-/** What one unit reads after each layer, away from the border: numbers of one axis, shares of both. */
+/** What a unit reads after each layer, away from the border: numbers of one axis, shares of both. */
 export function table(rates, kernel) {
   let seen = new Set([0]);
   return rates.map((rate) => {
@@ -22,7 +22,7 @@ export function table(rates, kernel) {
   });
 }
 
-/** Along one axis: how many paths lead from the unit `at` of the last map to each position of an image. */
+/** Along one axis: how many paths lead from the unit `at` to each position of an image. */
 export const paths = (rates, kernel, size, at) =>
   rates.reduceRight(
     (counts, rate) => {
@@ -49,7 +49,7 @@ export function survey({ rates, kernel_size: kernel, size, unit }) {
   return { axes, layers, counts, unread, rows, columns };
 }
 
-/** What the figure says of a stack and of the chosen unit. */
+/** What the figure says. */
 function describe({ rates, kernel_size: kernel, unit }, { layers, counts, unread, rows, columns }) {
   const { hull, positions, share, overlap } = layers.at(-1);
   const [read, all] = [counts.filter(Boolean).length, kernel ** (2 * rates.length)];
@@ -71,41 +71,41 @@ const rows = range(LAYERS + 1).slice(1).map(
   (n) => `<tr><th scope="row">${n}</th><td>${field(1, 16, `rate of layer ${n}`)}</td>${"<td></td>".repeat(4)}</tr>`,
 );
 const PAGE = `<figure><form>
-<div class="cfdg-controls">${PRESETS.map(button).join("")}
+<div class="cfd-controls">${PRESETS.map(button).join("")}
 <label>kernel ${field(2, 5, "kernel")}</label><label>image ${field(9, 31, "image")}</label></div>
 <p role="alert"></p>
-<div class="cfdg-panels">
-<div><div class="cf-title">Paths from the output unit to each input pixel</div>
+<div class="cfd-panels">
+<div><div class="cf-title">Paths from the output unit to input pixels</div>
 <div data-drive="keys" tabindex="0" role="application" aria-label="Output unit: arrow keys move it">
 <svg class="cf-grid" data-drive="pointer" aria-hidden="true"></svg></div>
 <p><i></i>output unit <i></i>hull <i></i>never read <span>margins: paths per axis; row × column = pixel</span></p></div>
-<div><table><caption class="cf-title">After each layer, away from the border</caption>
+<div><table><caption class="cf-title">Away from the border</caption>
 <thead><tr>${heads.map((words) => `<th scope="col">${words}</th>`).join("")}</tr></thead>
-<tbody>${rows.join("")}</tbody></table>${button("Add a layer")} ${button("Remove the last")}</div>
+<tbody>${rows.join("")}</tbody></table>${button("Add layer")} ${button("Remove layer")}</div>
 </div>
 <div aria-live="polite"><p></p><p></p></div></form><figcaption></figcaption></figure>`;
 
 function render({ model, el }) {
   const find = prepare(el, "dilation-grid", PAGE, model.get("caption"));
   const all = (part) => [...el.querySelectorAll(part)];
-  const [root, form] = [find("svg"), find("form")];
+  const [root, form, body, note] = ["svg", "form", "tbody", "[role=alert]"].map(find);
   const [lines, fields, buttons, lives] = ["tbody tr", "input", "button", "[aria-live] p"].map(all);
   let size, drawn, labels;
 
-  /** Draw an image of this size, still empty. */
+  /** Draw an empty image of this size. */
   function build() {
     const side = size * CELL;
     const [margin, large] = [0.07 * side + 2, 1.07 * side + 4];
-    const style = `width: ${32 * size}px; --cfdg-text: ${Math.max(8, (11.2 * side) / PHONE)}px`;
+    const style = `width: ${32 * size}px; --cfd-text: ${Math.max(8, (11.2 * side) / PHONE)}px`;
     set(root, { viewBox: `${-margin} ${-margin} ${large} ${large}`, style });
     const lattice = range(size + 1).map((n) => `M0 ${n * CELL}h${side}M${n * CELL} 0v${side}`);
-    const kinds = [...Array(LEVELS).fill("cfdg-read"), "cfdg-unread", "cf-frame cf-kernel", "cf-frame cf-output"];
+    const kinds = [...Array(LEVELS).fill("cfd-read"), "cfd-unread", "cf-frame cf-kernel", "cf-frame cf-output"];
     const at = (n) => (n + 0.5) * CELL;
-    const label = (x, y) => `<text x="${x}" y="${y}"></text>`;
+    const label = (x, y, name) => `<text x="${x}" y="${y}" class="${name}"></text>`;
     root.innerHTML =
       `<path class="cf-cell" d="${lattice.join("")}"/>` +
       kinds.map((kind, n) => `<path class="${kind}" fill-opacity="${0.15 + 0.05 * n}"/>`).join("") +
-      range(size).map((n) => label(-margin / 2, at(n)) + label(at(n), -margin / 2)).join("") +
+      range(size).map((n) => label(-margin / 2, at(n)) + label(at(n), -margin / 2, "cfd-top")).join("") +
       range(size ** 2).map((i) => label(at(i % size), at(Math.floor(i / size)))).join("");
     drawn = all("[data-drive] path").slice(1);
     labels = all("text");
@@ -119,7 +119,7 @@ function render({ model, el }) {
       const value = (i < 2 * size ? axes[i % 2][i >> 1] : shown[i - 2 * size]) || "";
       if (label.textContent !== `${value}`) label.textContent = value;
     });
-    root.classList.toggle("cfdg-upright", wide(axes[1]));
+    root.classList.toggle("cfd-upright", wide(axes[1]));
   }
 
   function paint() {
@@ -133,30 +133,30 @@ function render({ model, el }) {
     const most = Math.max(...counts);
     const shades = range(LEVELS).map(() => []);
     counts.forEach((count, i) => count && shades[Math.ceil(Math.sqrt(count / most) * LEVELS) - 1].push(i));
-    const cells = (pen) => (some) =>
-      some.map((i) => `M${(i % size) * CELL} ${Math.floor(i / size) * CELL}${pen}`).join("");
+    const cells = (some, pen) => some.map((i) => `M${(i % size) * CELL} ${Math.floor(i / size) * CELL}${pen}`).join("");
     const box = ([[top, bottom], [left, right]]) =>
       `M${left * CELL} ${top * CELL}H${right * CELL}V${bottom * CELL}H${left * CELL}z`;
     const boxes = [[seen.rows, seen.columns], state.unit.map((at) => [at, at + 1])].map(box);
-    const hatch = cells("m0 10l10-10m10 0l-20 20m10 0l10-10")(unread);
-    [...shades.map(cells("h20v20h-20z")), hatch, ...boxes].forEach((d, n) => set(drawn[n], { d }));
+    const hatch = cells(unread, "m0 10l10-10m10 0l-20 20m10 0l10-10");
+    const fills = shades.map((some) => cells(some, "h20v20h-20z"));
+    [...fills, hatch, ...boxes].forEach((d, n) => set(drawn[n], { d }));
     write(axes, counts);
-    lines.forEach((line, n) => {
-      line.hidden = !layers[n];
-      const { hull, positions, share, overlap } = layers[n] ?? {};
-      [hull, positions, percent(share), percent(overlap)].forEach((told, i) => (line.cells[i + 2].textContent = told));
+    if (body.rows.length !== layers.length) body.replaceChildren(...lines.slice(0, layers.length));
+    layers.forEach(({ hull, positions, share, overlap }, n) => {
+      const told = [hull, positions, percent(share), percent(overlap)];
+      told.forEach((words, i) => (lines[n].cells[i + 2].textContent = words));
     });
     [state.kernel_size, size, ...state.rates].forEach((value, n) => (fields[n].value = value));
     PRESETS.forEach((name, n) => set(buttons[n], { "aria-pressed": name === state.rates.join(", ") }));
     [buttons.at(-2).disabled, buttons.at(-1).disabled] = [!!layers[LAYERS - 1], !layers[1]];
-    find("[role=alert]").textContent = "";
+    note.textContent = "";
     describe(state, seen).forEach((words, n) => (lives[n].textContent = words));
   }
 
   form.addEventListener("input", () => {
     const used = fields.slice(0, 2 + model.get("rates").length);
     const wrong = used.find((part) => !part.validity.valid);
-    if (wrong) return (find("[role=alert]").textContent = `Integers from ${wrong.min} to ${wrong.max}.`);
+    if (wrong) return (note.textContent = `Integers from ${wrong.min} to ${wrong.max}.`);
     const [kernel_size, size, ...rates] = used.map((part) => part.valueAsNumber);
     update(model, { rates, kernel_size, size, unit: model.get("unit").map((at) => Math.min(at, size - 1)) });
   });

@@ -44,17 +44,17 @@ const button = (name, sign) => `<button type="button" aria-label="${name}">${sig
 const sample = (name, words) => `<span><i class="${name}"></i>${words}</span> `;
 const heads = ["", "map", "field", "jump", "fits sizes", "objects"].map((words) => `<th scope="col">${words}</th>`);
 const PAGE = `<figure><form>
-<div class="cfsp-controls"><label>network <select></select></label>
+<div class="cfr-controls"><label>network <select></select></label>
 <fieldset><legend>Size s fits a map if a·s ≤ field ≤ b·s</legend>${field("a")}${field("b")}</fieldset></div>
 <p role="alert"></p>
-<div class="cfsp-panels"><div class="cf-title">Field of each layer, pixels</div><div class="cf-title"></div>
-<div class="cfsp-axis"></div>
+<div class="cfr-panels"><div class="cf-title">Field of each layer, pixels</div><div class="cf-title"></div>
+<div class="cfr-axis"></div>
 <div data-drive="keys" tabindex="0" role="application" aria-label="Layers: arrow keys choose one, space uses its map">
 <svg data-drive="pointer" aria-hidden="true"></svg></div>
-<div class="cfsp-objects"></div></div>
-<p>${sample("cfsp-fit", "map in use, sizes that fit it")}${sample("cfsp-bar", "objects that fit")}
-${sample("cfsp-gap", "in a gap")}${sample("cfsp-cursor", "fits the chosen layer")}</p>
-<div class="cfsp-step">${button("Layer before", "‹")}${button("Next layer", "›")}
+<div class="cfr-objects"></div></div>
+<p>${sample("cfr-fit", "map in use, sizes that fit it")}${sample("cfr-bar", "objects that fit")}
+${sample("cfr-gap", "in a gap")}${sample("cfr-cursor", "fits the chosen layer")}</p>
+<div class="cfr-step">${button("Layer before", "‹")}${button("Next layer", "›")}
 <label><input type="checkbox"><span></span></label></div>
 <table><thead><tr>${heads.join("")}</tr></thead><tbody></tbody></table>
 <div aria-live="polite"><p></p><p></p></div></form><figcaption></figcaption></figure>`;
@@ -62,7 +62,7 @@ ${sample("cfsp-gap", "in a gap")}${sample("cfsp-cursor", "fits the chosen layer"
 function render({ model, el }) {
   const find = prepare(el, "scale-profiles", PAGE, model.get("caption"));
   const [root, stage, note, list, form] = ["svg", "[data-drive]", "[role=alert]", "select", "form"].map(find);
-  const [bars, box, line] = [".cfsp-objects", "[type=checkbox]", "tbody"].map(find);
+  const [bars, box, line] = [".cfr-objects", "[type=checkbox]", "tbody"].map(find);
   const [numbers, lives] = ["[type=number]", "[aria-live] p"].map((part) => el.querySelectorAll(part));
   const [profiles, objects] = [model.get("profiles"), model.get("objects")];
   const ends = [...profiles.flatMap(({ layers }) => layers.map((one) => one[1])), ...objects.map((one) => one[0])];
@@ -109,9 +109,9 @@ function render({ model, el }) {
       count ? `<div class="${kind}" style="top:${y(2 ** ((half + 1) / 2))}px;--from:${from / most};--count:${count / most}"></div>` : "";
     bars.style.setProperty("--lanes", Math.min(used.length, LANES));
     bars.innerHTML =
-      counts.map(([half, fit, gap]) => bar("cfsp-bar", half, 0, fit) + bar("cfsp-gap", half, fit, gap)).join("") +
-      fields.map((field, i) => `<div class="cfsp-fit" style="left:${(i % LANES) * 15}px;${reach(field)}">${i + 1}</div>`).join("") +
-      `<div class="cfsp-cursor" style="${reach(size)}"></div>`;
+      counts.map(([half, fit, gap]) => bar("cfr-bar", half, 0, fit) + bar("cfr-gap", half, fit, gap)).join("") +
+      fields.map((field, i) => `<div class="cfr-fit" style="left:${(i % LANES) * 15}px;${reach(field)}">${i + 1}</div>`).join("") +
+      `<div class="cfr-cursor" style="${reach(size)}"></div>`;
     line.replaceChildren(
       ...used.map(({ map, field, jump }, i) => {
         const row = document.createElement("tr");
@@ -172,7 +172,7 @@ fits sizes ${range(size, rule).join(" to ")}, ${share(size)} of the objects.`;
   form.addEventListener("focusout", paint);
   list.replaceChildren(...profiles.map((one) => new Option(one.name)));
   find(".cf-title + .cf-title").textContent = `${cover([], objects, []).all} objects by size`;
-  find(".cfsp-axis").innerHTML = Array.from({ length: high - low + 1 }, (_, n) => `<span style="top:${n * OCTAVE - 8}px">${2 ** (high - n)}</span>`).join("");
+  find(".cfr-axis").innerHTML = Array.from({ length: high - low + 1 }, (_, n) => `<span style="top:${n * OCTAVE - 8}px">${2 ** (high - n)}</span>`).join("");
   bars.style.height = `${height}px`;
   set(root, { height });
   return keepPainted(model, ["network", "layer", "maps", "rule"], paint);
