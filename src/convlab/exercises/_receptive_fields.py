@@ -205,9 +205,9 @@ EXERCISES: dict[str, Exercise] = {
             "Its numbers are not the true ones, but it follows from the line before.": lambda: _wrong_lines(
                 follow_on=True
             )[1],
-            "A 1×1 adds nothing to the field: its window has no step. That line follows from the one before.": lambda: (
-                _wrong_lines(follow_on=True)[2]
-            ),
+            "A 1×1 adds nothing to the field. That line follows from the one before.": lambda: _wrong_lines(
+                follow_on=True
+            )[2],
             "A layer's own stride changes j, not its own r. That line is right.": lambda: (
                 _wrong_lines(follow_on=False)[0] - 2
             ),
