@@ -1011,13 +1011,13 @@ def test_branches_of_different_size():
 # On the command line.
 
 
-def run(*arguments):
+def run(*arguments, folder=None):
     command = [sys.executable, "-m", "convlab.fields", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
 
 
 def test_command():
-    done = run("convlab.nets:vgg16", "--input-size", "224", "256")
+    done = run("convlab.nets.vgg16", "--input-size", "224", "256")
     assert (done.returncode, done.stderr) == (0, "")
     table = [line.split() for line in done.stdout.splitlines()]
     assert table[0] == ["layer", "size", "jump", "start", "support", "overlap", "misalignment"]
@@ -1025,13 +1025,29 @@ def test_command():
     assert table[-1][:2] == ["fc8", "404×436"]
 
 
+def test_command_takes_a_readers_own_module(tmp_path):
+    code = "from torch.nn import Conv2d, ReLU, Sequential\n"
+    code += "net = Sequential(Conv2d(1, 4, 3), ReLU(), Conv2d(4, 4, 3, dilation=2))"
+    (tmp_path / "mine.py").write_text(code, encoding="utf-8")
+    done = run("mine.net", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[:3] for line in done.stdout.splitlines()[1:]] == [
+        ["0", "3", "1"],
+        ["1", "3", "1"],
+        ["2", "7", "1"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["convlab.nets"], 2, "factory must be package.module:name, got 'convlab.nets'"),
-        (["convlab.nets:vgg16", "--input-size", "1"], 1, "`pool1`: a window of 2"),
-        (["convlab.nets:vgg16", "--input-size", "1", "2", "3"], 1, "`input_size` must be one integer or two"),
-        (["builtins:dict"], 1, "`model` must be a list of Layer, a convlab.nets.Net or a torch.nn.Module"),
+        (["convlab.nets.vgg17"], 2, "path must lead to a network, got 'convlab.nets.vgg17': module"),
+        (["no.such.package"], 2, "path must lead to a network, got 'no.such.package': No module"),
+        (["torch.nn.Conv2d"], 2, "path must name what can be made without arguments, got 'torch.nn.Conv2d'"),
+        (["convlab.nets"], 1, "got <module 'convlab.nets'"),
+        (["convlab.nets.vgg16", "--input-size", "1"], 1, "`pool1`: a window of 2"),
+        (["convlab.nets.vgg16", "--input-size", "1", "2", "3"], 1, "`input_size` must be one integer or two"),
+        (["builtins.dict"], 1, "`model` must be a list of Layer, a convlab.nets.Net or a torch.nn.Module"),
     ],
 )
 def test_command_with_bad_input(arguments, status, message):

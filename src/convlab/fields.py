@@ -5,6 +5,8 @@ of a window with stride s, dilation d and padding p reads the units i·s − p, 
 the layer before. We follow these sets of pixels from the input up and take their union where branches join:
 size, place and holes of every field come out exact, whatever the graph. After upsampling by two, the even
 units see one pattern and the odd ones another: two phases, and two sets to follow.
+
+In a terminal, ``python -m convlab.fields package.module.name`` prints the fields of the network of that name.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from fractions import Fraction
+from inspect import isroutine
 from itertools import pairwise
 from math import gcd, inf, lcm
 from typing import TYPE_CHECKING, NamedTuple
@@ -634,26 +637,33 @@ def _text(pair: tuple[float | Fraction, float | Fraction]) -> str:
 
 def _main() -> None:
     from argparse import ArgumentParser
-    from importlib import import_module
+    from pkgutil import resolve_name
 
     parser = ArgumentParser(
         prog="python -m convlab.fields", description="Print the receptive field of every layer of a network."
     )
     parser.add_argument(
-        "factory",
-        help="package.module:name of a function that makes a torch module, a Net or a list of Layer",
+        "path",
+        help="dotted path to a torch module, a Net or a list of Layer, or to a class or function that makes one",
     )
     parser.add_argument(
         "--input-size", type=int, nargs="+", metavar="N", help="one number, or height and width"
     )
     arguments = parser.parse_args()
-    module, _, name = arguments.factory.partition(":")
-    if not name:
-        parser.error(f"factory must be package.module:name, got {arguments.factory!r}")
-    made = getattr(import_module(module), name)()
+    try:
+        model = resolve_name(arguments.path)
+    except (ImportError, AttributeError, ValueError) as error:
+        parser.error(f"path must lead to a network, got {arguments.path!r}: {error}")
+    if isinstance(model, type) or isroutine(model):
+        try:
+            model = model()
+        except TypeError as error:
+            parser.error(
+                f"path must name what can be made without arguments, got {arguments.path!r}: {error}"
+            )
     size = arguments.input_size
     try:
-        fields = receptive_field(made, input_size=size[0] if size and len(size) == 1 else size)
+        fields = receptive_field(model, input_size=size[0] if size and len(size) == 1 else size)
     except (TypeError, ValueError) as error:
         parser.exit(1, f"{error}\n")
     numbers = ("size", "jump", "start", "support", "overlap", "misalignment")
