@@ -644,7 +644,7 @@ def _main() -> None:
     )
     parser.add_argument(
         "path",
-        help="dotted path to a torch module, a Net or a list of Layer, or to a class or function that makes one",
+        help="dotted path to a torch module, Net or list of Layer, or to a class or function that makes one",
     )
     parser.add_argument(
         "--input-size", type=int, nargs="+", metavar="N", help="one number, or height and width"
