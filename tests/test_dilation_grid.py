@@ -330,11 +330,13 @@ def test_layout_and_accessibility(visit, width, theme):
         check_layout(page)
 
 
-def test_numbers_are_large_enough_on_a_phone_and_stay_in_their_cells(visit):
-    style = "<style>main { margin: 0 auto; width: 343px }</style>"
+@pytest.mark.parametrize("width", [343, 656])  # of a page's text, on a phone and beside two side bars
+def test_numbers_are_large_enough_and_stay_in_their_cells(visit, width):
+    style = f"<style>main {{ margin: 0 auto; width: {width}px }}</style>"
     for widget in (build(), build(rates=[1, 2, 4]), *largest()):
-        page = visit(widget, before=style, viewport={"width": 390, "height": 900})
+        page = visit(widget, before=style, viewport={"width": width + 20, "height": 900})
         says(page, "Rates")
+        assert page.locator("figure").evaluate("e => e.scrollWidth <= e.clientWidth")
         labels = page.locator("svg.cf-grid text:not(:empty)").evaluate_all("""all => all.map(e => {
             const { left, right, top, bottom } = e.getBoundingClientRect();
             const turned = e.matches(".cfd-upright .cfd-top"); // one line height wide

@@ -75,11 +75,11 @@ const PAGE = `<figure><form>
 <label>kernel ${field(2, 5, "kernel")}</label><label>image ${field(9, 31, "image")}</label></div>
 <p role="alert"></p>
 <div class="cfd-panels">
-<div><div class="cf-title">Paths from the output unit to input pixels</div>
+<div><div class="cf-title">Paths from output unit to input pixels</div>
 <div data-drive="keys" tabindex="0" role="application" aria-label="Output unit: arrow keys move it">
 <svg class="cf-grid" data-drive="pointer" aria-hidden="true"></svg></div>
 <p><i></i>output unit <i></i>hull <i></i>never read <span>margins: paths per axis; row × column = pixel</span></p></div>
-<div><table><caption class="cf-title">Away from the border</caption>
+<div><table><caption class="cf-title">Layers, away from the border</caption>
 <thead><tr>${heads.map((words) => `<th scope="col">${words}</th>`).join("")}</tr></thead>
 <tbody>${rows.join("")}</tbody></table>${button("Add layer")} ${button("Remove layer")}</div>
 </div>
@@ -96,7 +96,7 @@ function render({ model, el }) {
   function build() {
     const side = size * CELL;
     const [margin, large] = [0.07 * side + 2, 1.07 * side + 4];
-    const style = `width: ${32 * size}px; --cfd-text: ${Math.max(8, (11.2 * side) / PHONE)}px`;
+    const style = `width: ${28 * size}px; --cfd-text: ${Math.max(9, (11.4 * side) / PHONE)}px`;
     set(root, { viewBox: `${-margin} ${-margin} ${large} ${large}`, style });
     const lattice = range(size + 1).map((n) => `M0 ${n * CELL}h${side}M${n * CELL} 0v${side}`);
     const kinds = [...Array(LEVELS).fill("cfd-read"), "cfd-unread", "cf-frame cf-kernel", "cf-frame cf-output"];
