@@ -8,6 +8,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from mdit_py_plugins.anchors.index import slugify
 
 from convlab import data, fields, kernels, shapes
 from convlab.capture import capture
@@ -21,6 +22,7 @@ COUNTS = {
     "03_padding_and_stride": ("PS", 9),
     "04_pooling": ("PL", 9),
     "05_a_whole_cnn": ("CN", 7),
+    "06_receptive_fields": ("RF", 12),
 }
 ROWS = {name: [f"{letters}-{i + 1}" for i in range(count)] for name, (letters, count) in COUNTS.items()}
 
@@ -184,3 +186,22 @@ def test_every_decimal_in_the_prose_is_printed_by_a_cell(chapter):
                 r"\]\([^)]*\)|`[^`]*`|section[\s>]+\d+\.\d+", "", cell.source
             )  # no links, code, sources
             assert set(re.findall(r"\d+\.\d+", prose)) <= printed, cell.source[:60]
+
+
+def sections_with_warnings(path):
+    """Anchors, as the site makes them, of the sections of a chapter that hold a ⚠."""
+    anchors, heading = set(), ""
+    for cell in nbformat.read(path, as_version=4).cells:
+        for line in cell.source.splitlines() if cell.cell_type == "markdown" else ():
+            if match := re.match(r"#{2,3} (.*)", line):
+                heading = slugify(match[1].replace("⚠ ", ""))
+            if "⚠" in line:
+                anchors.add(f"{path.name}#{heading}")
+    return anchors
+
+
+def test_the_table_of_errors_has_every_warning_and_no_other():
+    page = (CHAPTERS[0].parents[1] / "book" / "literature.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ")][1:]
+    links = [re.findall(r"\(\.\./chapters/([\w.]+#[\w-]+)\) \|$", row) for row in rows]
+    assert {anchor for (anchor,) in links} == set().union(*map(sections_with_warnings, CHAPTERS))
