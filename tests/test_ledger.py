@@ -189,12 +189,12 @@ def test_every_decimal_in_the_prose_is_printed_by_a_cell(chapter):
 
 
 def sections_with_warnings(path):
-    """Anchors, as the site makes them, of the sections of a chapter that hold a ⚠."""
+    """Anchors of the sections of a chapter that hold a ⚠."""
     anchors, heading = set(), ""
     for cell in nbformat.read(path, as_version=4).cells:
         for line in cell.source.splitlines() if cell.cell_type == "markdown" else ():
             if match := re.match(r"#{2,3} (.*)", line):
-                heading = slugify(match[1].replace("⚠ ", ""))
+                heading = slugify(match[1])
             if "⚠" in line:
                 anchors.add(f"{path.name}#{heading}")
     return anchors
