@@ -42,7 +42,7 @@ export function bins(fields, objects, rule) {
 const field = (name) => `<label>${name} = <input type="number" min="0.1" max="20" step="0.1" required></label>`;
 const button = (name, sign) => `<button type="button" aria-label="${name}">${sign}</button>`;
 const sample = (name, words) => `<span><i class="${name}"></i>${words}</span> `;
-const heads = ["", "map", "field", "jump", "fits sizes", "objects"].map((words) => `<th scope="col">${words}</th>`);
+const heads = ["mark", "map", "field", "jump", "fits sizes", "objects"].map((words) => `<th scope="col">${words}</th>`);
 const PAGE = `<figure><form>
 <div class="cfr-controls"><label>network <select></select></label>
 <fieldset><legend>Size s fits a map if a·s ≤ field ≤ b·s</legend>${field("a")}${field("b")}</fieldset></div>
@@ -160,10 +160,8 @@ fits sizes ${range(size, rule).join(" to ")}, ${share(size)} of the objects.`;
   form.addEventListener("input", ({ target }) => {
     if (target === box) return toggle();
     if (target === list) {
-      const { layers, maps } = profiles[list.selectedIndex];
-      const keep = (some) => some.every((one) => layers.some(([layer]) => layer === one)) && some;
-      const [layer] = keep([model.get("layer")]) || maps;
-      return update(model, { network: list.value, maps: keep(model.get("maps")) || maps, layer });
+      const { name, maps } = profiles[list.selectedIndex];
+      return update(model, { network: name, maps, layer: maps[0] });
     }
     const rule = [...numbers].map((part) => part.valueAsNumber);
     if ([...numbers].every((part) => part.validity.valid) && rule[0] < rule[1]) return update(model, { rule });

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,18 +73,19 @@ class ScaleProfiles(Figure):
         Which to show first, by the name that the figure gives it.
     maps : list of str
         Layers in use, at most 8; by default the outputs of a network that has several, else the last map of
-        every jump from 4 on.
+        every jump from 4 on, of whole blocks in a Net.
     rule : (a, b)
     input_size : int or (H, W)
         For modules that need it, see `fields.receptive_field`.
 
     `network`, `maps`, `rule` and `layer`, the name of the chosen one, are traits, live in both directions.
-    When the network changes, the maps stay if it has them all.
+    Another network comes with its own first maps.
 
     >>> ScaleProfiles(["vgg16"]).maps
     ['conv3_3', 'conv4_3', 'conv5_3', 'pool5']
     """
 
+    _maps_of = ""
     front_end = "scale_profiles"
     parts = ("grid",)
     description = (
@@ -113,22 +113,22 @@ class ScaleProfiles(Figure):
         caption: str = "",
     ) -> None:
         profiles = _profiles(networks, input_size)
-        chosen = profiles[0]["name"] if network is None else network
-        first: list[str] = next((one["maps"] for one in profiles if one["name"] == chosen), [])
-        used = first if maps is None else list(maps)
         super().__init__(
             profiles=profiles,
             objects=_objects(histogram),
-            network=chosen,
-            maps=used,
-            layer=used[0] if used else first[0] if first else "",
+            network=profiles[0]["name"] if network is None else network,
             rule=rule,
             caption=caption,
         )
+        if maps is not None:
+            self.maps = maps
+            self.layer = self.maps[0] if self.maps else self.layer
+
+    def _profile(self) -> dict[str, Any]:
+        return next(one for one in self.profiles if one["name"] == self.network)
 
     def _layers(self) -> list[str]:
-        layers = next(one["layers"] for one in self.profiles if one["name"] == self.network)
-        return [name for name, _, _ in layers]
+        return [name for name, _, _ in self._profile()["layers"]]
 
     @validate("network")
     def _network_is_there(self, proposal: dict[str, Any]) -> str:
@@ -146,6 +146,7 @@ class ScaleProfiles(Figure):
                 raise ValueError(f"`maps` must be layers of {self.network}, got {name!r}")
         if len(set(maps)) > LARGEST:
             raise ValueError(f"`maps` must be at most {LARGEST}, got {len(set(maps))}")
+        self._maps_of = self.network
         return [name for name in layers if name in maps]
 
     @validate("layer")
@@ -167,12 +168,9 @@ class ScaleProfiles(Figure):
 
     @observe("network")
     def _choose_maps(self, _: Any) -> None:
-        layers = self._layers()
-        first = next(one["maps"] for one in self.profiles if one["name"] == self.network)
-        if not set(self.maps or ()) <= set(layers):
-            self.maps = first
-        if self.layer not in layers:
-            self.layer = first[0]
+        if self._maps_of != self.network:  # else they were chosen together
+            self.maps = self._profile()["maps"]
+            self.layer = self.maps[0]
 
 
 def _profiles(
@@ -208,10 +206,9 @@ def _profile(name: str, model: Network, input_size: Pair | None) -> dict[str, An
     layers = [[layer, max(fields[layer].size), _jump(fields[layer])] for layer in path]
     if not 1 <= len(layers) <= MOST_LAYERS:
         raise ValueError(f"a network must have 1 to {MOST_LAYERS} layers to be drawn, got {len(layers)}")
-    jumps = [*(_jump(fields[layer]) for layer in path), 0]
-    last = [
-        one for one, (jump, after) in zip(path, pairwise(jumps), strict=True) if jump >= 4 and jump != after
-    ]
+    whole = [layer for layer in path if isinstance(model, nets.Net) and "." not in layer]  # not in a block
+    jumps = {_jump(fields[layer]): layer for layer in whole or path}  # the last of each
+    last = [layer for jump, layer in jumps.items() if jump >= 4]
     maps = outputs if len(outputs) > 1 else last or path[-1:]
     return {"name": name or type(model).__name__, "layers": layers, "maps": maps[-LARGEST:]}
 
