@@ -86,6 +86,13 @@ def test_PL_2_28_becomes_14_or_13(setting, side):
     assert shapes.output_size(28, stride=2, **setting) == side
 
 
+def test_PL_2_overlapping_windows_read_every_second_pixel_of_a_side_twice():
+    reads = shapes.coverage(9, 3, stride=2)
+    assert reads[0].tolist() == [1, 1, 2, 1, 2, 1, 2, 1, 1]
+    assert reads.max() == 4
+    assert (reads[2:8, 2:8] == 4).mean() == 1 / 4
+
+
 @pytest.mark.parametrize("k", [2, 4, 8])
 def test_PL_3_of_single_peaks_k_minus_d_of_k_stay_in_their_window(k):
     for d in range(9):
@@ -122,6 +129,14 @@ def test_PL_3_a_window_as_large_as_a_digit_keeps_its_value_for_another_digit_too
     still, after = (max_pool2d(moved(digits, d), 8) for d in (0, 1))
     assert unchanged(still, after) > 0.95
     assert unchanged(still, np.roll(still, 150, axis=0)) > 0.95
+
+
+def test_PL_3_a_digit_moved_by_two_pixels_keeps_less_than_another_digit_shares():
+    digits = np.zeros((300, 1, 8, 24))
+    digits[..., 8:16] = data.digits()[0][:300]
+    for k in (2, 4):
+        still, after = (max_pool2d(moved(digits, d), k) for d in (0, 2))
+        assert unchanged(still, after) < 0.6 * unchanged(still, np.roll(still, 150, axis=0))
 
 
 def test_PL_3_maps_of_a_trained_layer_are_steadier_with_and_without_pooling():
@@ -279,6 +294,19 @@ def test_PL_8_repeating_comes_closer_in_small_windows_and_unpooling_in_large_one
     np.testing.assert_allclose(errors, [0.58, 0.25, 0.82, 0.93, 0.92, 2.48], atol=0.01)
 
 
+def test_PL_8_the_gradient_goes_to_the_switches_and_adds_up_where_windows_overlap():
+    x = torch.rand(1, 9, 9, dtype=torch.float64, requires_grad=True)
+    _, switches = max_pool2d(x.detach().numpy(), 3, stride=2, return_indices=True)
+    (gradient,) = torch.autograd.grad(torch.nn.functional.max_pool2d(x, 3, stride=2).sum(), x)
+    np.testing.assert_array_equal(gradient.flatten(), np.bincount(switches.ravel(), minlength=81))
+    small = torch.tensor([[[1.0, 5, 2, 0], [3, 4, 8, 8], [0, 0, 7, 1], [2, 6, 3, 3]]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(torch.nn.functional.max_pool2d(small, 3, stride=1).sum(), small)
+    assert gradient[0, 1].tolist() == [0, 0, 4, 0]
+    assert gradient.sum() == 4
+    (gradient,) = torch.autograd.grad(torch.nn.functional.avg_pool2d(small, 2).sum(), small)
+    assert (gradient == 0.25).all()
+
+
 @pytest.mark.parametrize(
     ("net", "pools", "strides"),
     [
@@ -298,3 +326,29 @@ def test_PL_9_newer_networks_halve_by_stride(net, pools, strides):
             jump = row.field.jump[0]
             found.append(type(ops[row.name]))
     assert (found.count(nets.Pool), found.count(nets.Conv)) == (pools, strides)
+
+
+def test_PL_9_how_far_averages_lie_behind_maxima_depends_on_the_step_size():
+    images, labels = (torch.as_tensor(part) for part in data.digits())
+    images = images.double()
+
+    def share(pool, step):
+        torch.manual_seed(0)
+        conv, relu = torch.nn.Conv2d, torch.nn.ReLU
+        second, first = conv(8, 16, 3, padding=1), conv(1, 8, 3, padding=1)  # as the chapter draws them
+        layers = [first, relu(), second, relu(), pool(2), torch.nn.Flatten(), torch.nn.Linear(256, 10)]
+        model = torch.nn.Sequential(*layers).double()
+        learn, held_out = map(torch.as_tensor, data.split(len(labels), seed=0))
+        adam = torch.optim.Adam(model.parameters(), lr=step)
+        for _ in range(10):
+            for batch in learn[torch.randperm(len(learn))].split(128):
+                adam.zero_grad()
+                torch.nn.functional.cross_entropy(model(images[batch]), labels[batch]).backward()
+                adam.step()
+        with torch.no_grad():
+            return (model(images[held_out]).argmax(1) == labels[held_out]).double().mean().item()
+
+    pools = torch.nn.MaxPool2d, torch.nn.AvgPool2d
+    small_steps, large_steps = ([share(pool, step) for pool in pools] for step in (0.008, 0.03))
+    assert small_steps[0] - small_steps[1] > 0.015
+    assert abs(large_steps[0] - large_steps[1]) < 0.01
