@@ -82,6 +82,11 @@ def test_FK_3_intermediate_maps_add_up_to_the_networks_own_map():
     assert np.abs(between[:2, *helmet]).min() > 8
     assert abs(whole[helmet]) < 0.2
     assert whole[suit] < -8
+    with torch.no_grad(), capture(network(), "stem_relu") as made:
+        network()(preprocess(data.photo("astronaut")))
+    after = made["stem_relu"][0, 20]
+    assert after[suit] == 0
+    assert after[helmet].item() == pytest.approx(2.6, abs=0.1)
     np.testing.assert_allclose(one.sum(axis=(1, 2)), [-9.1, 9.1, 0.1], atol=0.05)
 
 
@@ -192,6 +197,10 @@ def test_FK_9_each_weight_is_used_once_per_unit():
     convolutions = [row for row in ledger.rows if row.name.startswith("conv")]
     assert round(sum(row.parameters for row in convolutions) / ledger.parameters, 2) == 0.06
     assert round(sum(row.macs for row in convolutions) / ledger.macs, 2) == 0.95
+    fully_connected = np.prod(ledger["conv4"].shape) * np.prod(ledger["conv5"].shape)
+    assert round(fully_connected / 1e9, 1) == 2.8
+    assert fully_connected == counted_macs(torch.nn.Linear(384 * 169, 1), 384 * 169) * 256 * 169
+    assert round(ledger["conv5"].macs / 1e9, 2) == 0.15
 
 
 def test_FK_9_flops_are_one_or_two_per_mac():
@@ -239,15 +248,21 @@ def test_FK_10_the_same_weights_in_other_places_keep_fewer_classes(seed):
 
 
 @pytest.mark.parametrize("learns", [False, True])
-def test_FK_10_training_leaves_a_frozen_layer_as_it_is(learns):
+def test_FK_10_a_layer_before_a_frozen_one_learns_through_it(learns):
     model, layer = blurred(kernels.gaussian(1), learns)
-    after = model.blocks[6].expand_conv.weight.requires_grad_(True)
-    before = [w.detach().clone() for w in (layer.weight, after)]
-    optimiser = torch.optim.Adam([layer.weight, after], lr=0.001)
-    torch.nn.functional.cross_entropy(model(photos()[:1]), classes()[:1]).backward()
-    optimiser.step()
+    model.requires_grad_(False)
+    layer.requires_grad_(learns)
+    early = list(model.blocks[4].requires_grad_(True).parameters())
+    before = [w.detach().clone() for w in (layer.weight, early[0])]
+    optimiser = torch.optim.Adam([layer.weight, *early], lr=0.001)
+    for _ in range(4):
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(model(photos()), classes()).backward()
+        optimiser.step()
     assert torch.equal(before[0], layer.weight) == (not learns)
-    assert not torch.equal(before[1], after)
+    assert not torch.equal(before[1], early[0])
+    with torch.no_grad():
+        assert (model(photos()).argmax(dim=1) == classes()).sum() == 4
 
 
 def learned(picture, seed, steps):
@@ -334,6 +349,10 @@ def test_FK_13_by_hand():
     filters = np.random.default_rng(0).integers(-2, 3, (2, 3, 3, 3))
     assert conv2d(stack, filters).shape == (2, 3, 3)
     assert filters.size * 9 == 486
+    for unit in np.ndindex(3, 3):  # a weight matters to six units: below it are three zeros
+        other = kernel.copy()
+        other[unit] += 1
+        assert (conv2d(image[None], other[None, None]) != output).sum() == 6
 
 
 def assigned(source):

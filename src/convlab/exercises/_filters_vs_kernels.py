@@ -143,13 +143,16 @@ EXERCISES: dict[str, Exercise] = {
         },
     ),
     "FK-E3": Implement(
-        lambda weight: weight.transpose(2, 3, 1, 0),
+        lambda weight: weight.transpose(3, 2, 0, 1),
         _weights,
         mistakes={
             "Reversing the axes swaps height and width too.": lambda weight: weight.transpose(),
             "Input and output maps are the wrong way round.": lambda weight: weight.transpose(2, 3, 0, 1),
+            "This is the way from PyTorch to TensorFlow, taken once more.": (
+                lambda weight: weight.transpose(2, 3, 1, 0)
+            ),
             "The shape is right, but `reshape` leaves the numbers in their old order; axes have to move.": (
-                lambda weight: weight.reshape(*weight.shape[2:], weight.shape[1], weight.shape[0])
+                lambda weight: weight.reshape(weight.shape[3], weight.shape[2], *weight.shape[:2])
             ),
         },
     ),
