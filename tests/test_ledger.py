@@ -23,6 +23,7 @@ COUNTS = {
     "04_pooling": ("PL", 9),
     "05_a_whole_cnn": ("CN", 7),
     "06_receptive_fields": ("RF", 12),
+    "07_dilated_convolution": ("DL", 7),
 }
 ROWS = {name: [f"{letters}-{i + 1}" for i in range(count)] for name, (letters, count) in COUNTS.items()}
 
