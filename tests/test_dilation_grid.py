@@ -23,16 +23,18 @@ def layers(rates, kernel: int) -> list[Layer]:
     return [Layer(kernel, dilation=rate, padding="same") for rate in rates]
 
 
-def true_paths(rates, kernel: int, size: int, unit) -> np.ndarray:
-    """Paths from a unit to every pixel: what the pixel adds to the unit where all weights are one."""
-    flat = ops.pad2d(
-        np.eye(size)[:, None, None], 0
-    )  # an image of one row for every column: (size, 1, 1, size)
+def true_axis(rates, kernel: int, size: int, unit: int) -> np.ndarray:
+    """Paths along one axis: what each pixel adds to the unit where all weights are one."""
+    rows = np.eye(size)[:, None, None]  # for each pixel an image of one row: (size, 1, 1, size)
     for rate in rates:
-        flat = ops.pad2d(flat, ((0, 0), same_padding(size, kernel, dilation=rate)))
-        flat = ops.conv2d(flat, np.ones((1, 1, 1, kernel)), dilation=(1, rate))
-    axis = flat[:, 0, 0]  # (pixel, unit)
-    return np.outer(axis[:, unit[0]], axis[:, unit[1]])
+        padded = ops.pad2d(rows, ((0, 0), same_padding(size, kernel, dilation=rate)))
+        rows = ops.conv2d(padded, np.ones((1, 1, 1, kernel)), dilation=(1, rate))
+    return rows[:, 0, 0, unit]
+
+
+def true_paths(rates, kernel: int, size: int, unit) -> np.ndarray:
+    """Paths from the unit [row, column] to every pixel."""
+    return np.outer(*(true_axis(rates, kernel, size, at) for at in unit))
 
 
 def random_settings(count: int):
@@ -154,8 +156,9 @@ def test_table_is_that_of_the_library(page):
 # In a browser
 
 
-def numbers(page: Page, part: str = "") -> list[str]:
-    return page.locator(f"svg.cf-grid text{part}").all_text_contents()
+def numbers(page: Page) -> list[str]:
+    """Of the rows and columns by turns, then of the pixels."""
+    return page.locator("svg.cf-grid text").all_text_contents()
 
 
 def table(page: Page) -> list[list[str]]:
@@ -247,6 +250,17 @@ def test_kernel_and_image_by_fields(visit):
     assert len(numbers(page)) == 31**2 + 2 * 31
 
 
+def test_size_may_come_before_its_unit(page):
+    state = build(unit=(20, 20)).state() | {"size": 9}
+    code = """(() => {
+        const el = document.createElement("div");
+        const model = { get: (name) => x[name], on() {} };
+        m.default.render({ model, el });
+        return el.querySelector("[aria-live]").textContent;
+    })()"""
+    assert "0 of 729 paths reach the image" in in_javascript(page, DilationGrid, code, state)
+
+
 @pytest.mark.parametrize("nonsense", ["", "-", "0", "17", "-1", "2.5"])
 def test_nonsense_in_a_field_changes_nothing(visit, nonsense):
     page = visit(build())
@@ -278,6 +292,8 @@ def test_unit_by_keyboard(visit):
     ]:
         page.keyboard.press(key)
         says(page, f"Output unit {unit}:")
+        for part, at in zip((numbers(page)[0:42:2], numbers(page)[1:42:2]), unit, strict=True):
+            assert [int(number or 0) for number in part] == true_axis([2, 2, 2], 3, 21, at).tolist()
     says(page, "rows 14 to 20, columns 14 to 20; 16 pixels read, 33 never.")
     inside = int(true_paths([2, 2, 2], 3, 21, (20, 20)).sum())
     says(page, f"{inside} of 729 paths reach the image, {729 - inside} end in padding")

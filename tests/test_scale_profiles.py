@@ -366,6 +366,18 @@ def test_network_by_its_list(visit):
     assert [row[2] for row in rows(page)] == ["35", "91", "267", "427"]
 
 
+def test_network_may_come_before_its_layer(page):
+    state = build().state() | {"network": "ResNet-50 v1", "layer": "pool5", "maps": ["pool5"]}
+    code = """(() => {
+        const el = document.createElement("div");
+        const model = { get: (name) => x[name], on() {} };
+        m.default.render({ model, el });
+        return el.querySelector("[aria-live]").textContent;
+    })()"""
+    told = in_javascript(page, ScaleProfiles, code, state)
+    assert told.startswith("ResNet-50 v1, conv1, layer 1 of 66: field 7")
+
+
 @pytest.mark.parametrize("nonsense", ["", "-", "0", "21", "1.45", "3.6", "5"])
 def test_nonsense_in_the_rule_changes_nothing(visit, nonsense):
     page = visit(build())

@@ -72,7 +72,7 @@ function render({ model, el }) {
 
   function look() {
     ({ name, layers } = profiles.find((one) => one.name === model.get("network")));
-    at = layers.findIndex(([layer]) => layer === model.get("layer"));
+    at = Math.max(layers.findIndex(([layer]) => layer === model.get("layer")), 0); // a new one may be on its way
     return [0, at];
   }
   const x = (n) => `${(100 * (n + 0.5)) / layers.length}%`;
