@@ -28,6 +28,12 @@ def _dilated(row: Sequence[int], kernel: Sequence[int], rate: int) -> list[int]:
     return outputs
 
 
+def _windows(row: Sequence[int], kernel: Sequence[int], rate: int, stride: int = 1) -> list[int]:
+    """What `_dilated` gives, and an empty list where no window fits."""
+    firsts = range(0, len(row) - rate * (len(kernel) - 1), stride)
+    return [sum(w * row[first + rate * n] for n, w in enumerate(kernel)) for first in firsts]
+
+
 def _rates_without(strides: Sequence[int], kept: int, itself: bool = False) -> list[int]:
     """Rate of each layer when the strides after the first `kept` are taken out."""
     rates, rate = [], 1
@@ -118,15 +124,15 @@ EXERCISES: dict[str, Exercise] = {
         _dilated,
         _rows,
         mistakes={
-            "It ignores the rate.": lambda row, kernel, rate: _dilated(row, kernel, 1),
+            "It ignores the rate.": lambda row, kernel, rate: _windows(row, kernel, 1),
             "Its holes have as many pixels as the rate; they have one less.": lambda row, kernel, rate: (
-                _dilated(row, kernel, rate + 1)
+                _windows(row, kernel, rate + 1)
             ),
-            "It leaves out the last window.": lambda row, kernel, rate: _dilated(row[:-1], kernel, rate),
-            "It turns the kernel around.": lambda row, kernel, rate: _dilated(row, kernel[::-1], rate),
-            "It moves the window by the rate; that is a stride.": lambda row, kernel, rate: conv1d(
-                [row], [[kernel]], stride=rate, dilation=rate
-            )[0].tolist(),
+            "It leaves out the last window.": lambda row, kernel, rate: _windows(row, kernel, rate)[:-1],
+            "It turns the kernel around.": lambda row, kernel, rate: _windows(row, kernel[::-1], rate),
+            "It moves the window by the rate; that is a stride.": lambda row, kernel, rate: _windows(
+                row, kernel, rate, stride=rate
+            ),
         },
     ),
     "DL-E3": Predict(
