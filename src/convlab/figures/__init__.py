@@ -9,6 +9,7 @@ from convlab.figures.filter_anatomy import FilterAnatomy
 from convlab.figures.own_photo import OwnPhoto
 from convlab.figures.pooling_explorer import PoolingExplorer
 from convlab.figures.receptive_field_tracer import ReceptiveFieldTracer
+from convlab.figures.roi_mapper import RoIMapper
 from convlab.figures.scale_profiles import ScaleProfiles
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "OwnPhoto",
     "PoolingExplorer",
     "ReceptiveFieldTracer",
+    "RoIMapper",
     "ScaleProfiles",
 ]
