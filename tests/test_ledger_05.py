@@ -32,10 +32,22 @@ def test_CN_1_every_part_does_its_own_thing_to_the_shape():
 def test_CN_2_a_spectrogram_is_a_strided_convolution():
     sound = np.random.default_rng(0).normal(size=8000)
     windows = np.lib.stride_tricks.sliding_window_view(sound, 256)[::64]
-    waves = np.cos(2 * np.pi * np.outer(np.arange(129), np.arange(256)) / 256) * np.hanning(256)
-    answer = conv1d(sound[None], waves[:, None], stride=64)
-    np.testing.assert_allclose(answer, np.fft.rfft(windows * np.hanning(256)).real.T, atol=1e-9)
-    assert answer.shape == (129, 122) == (129, shapes.output_size(8000, 256, stride=64))
+    angle = 2 * np.pi * np.outer(np.arange(129), np.arange(256)) / 256
+    parts = [
+        conv1d(sound[None], (wave(angle) * np.hanning(256))[:, None], stride=64) for wave in (np.cos, np.sin)
+    ]
+    strength = np.abs(np.fft.rfft(windows * np.hanning(256))).T
+    np.testing.assert_allclose(np.hypot(*parts), strength, atol=1e-9)
+    assert strength.shape == (129, 122) == (129, shapes.output_size(8000, 256, stride=64))
+
+
+def test_CN_2_a_level_kernel_answers_on_the_crest_of_a_thick_line_that_climbs():
+    level = np.array([[-1, -1, -1], [2, 2, 2], [-1, -1, -1]])[None, None]
+    rows, columns = np.mgrid[:31, :31]
+    line = np.exp(-((rows - 15 - 0.82 * (columns - 15)) ** 2) / 8)
+    assert conv2d(line[None], level)[0, 14, 14] > 0.5
+    diagonal = np.eye(31)[None]
+    assert conv2d(diagonal, level)[0, 14, 14] == 0
 
 
 def test_CN_2_a_pair_of_words_is_found_in_its_order_wherever_it_stands():
@@ -151,6 +163,14 @@ def shrinkage(bend, scale, seed):
         x = bend(x @ normal(64, 64) * scale / 8)
     top = normal(100, 64)
     return (torch.autograd.grad(x, bottom, top)[0].norm() / top.norm()).item()
+
+
+def test_CN_4_with_weights_times_8_most_units_of_tanh_are_saturated():
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(100, 64, generator=generator)
+    for _ in range(10):
+        x = torch.tanh(x @ torch.randn(64, 64, generator=generator))
+    assert 0.65 < (x.abs() > 0.99).double().mean() < 0.8
 
 
 @pytest.mark.parametrize(
@@ -281,6 +301,48 @@ def test_CN_7_dense_and_flattened_networks_fail_on_moved_digits_and_global_pooli
     assert min(shares["global"][2], shares["global"][4]) > 0.85
     assert max(shares["global"][1], shares["global"][3]) < 0.9
     assert min(shares["stride 1"][:4]) > 0.95
+
+
+def test_CN_7_global_pooling_ignores_shifts_by_its_stride_exactly_if_the_border_is_far():
+    images, _, _, held_out = digits()
+    far = nn.functional.pad(images[held_out[:50]], [8] * 4)
+    with torch.no_grad():
+        for name, stride in (("global", 2), ("stride 1", 1)):
+            still = trained(name)(far)
+            for by in range(1, 5):
+                change = (trained(name)(far.roll(by, 3)) - still).abs().max()
+                assert (change < 1e-9) == (by % stride == 0)
+
+
+def test_CN_7_at_one_pixel_hardly_any_ink_lies_on_weights_that_were_not_trained():
+    images, _, training, held_out = digits()
+    blank = (images[training] == 0).all(dim=0)
+    shares = []
+    for by in range(5):
+        ink = images[held_out].roll(by, 3).sum(dim=0)
+        shares.append((ink[blank].sum() / ink.sum()).item())
+    np.testing.assert_allclose(shares, [0, 0.01, 0.09, 0.30, 0.55], atol=0.006)
+
+
+def test_CN_7_a_dense_network_learns_from_shifted_digits_but_slowly():
+    images, labels, training, _ = digits()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model = dense()
+        adam = torch.optim.Adam(model.parameters())
+        steps = 20 * math.ceil(len(training) / 32)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 0.02, total_steps=steps)
+        for _ in range(20):
+            for batch in torch.from_numpy(training)[torch.randperm(len(training))].split(32):
+                moves = torch.randint(-4, 5, (len(batch), 2)).tolist()
+                x = torch.stack([one.roll(by, (1, 2)) for one, by in zip(images[batch], moves, strict=True)])
+                adam.zero_grad()
+                nn.functional.cross_entropy(model(x), labels[batch]).backward()
+                adam.step()
+                schedule.step()
+    shares = [right(model, by) for by in range(5)]
+    assert min(shares) > 0.5
+    assert max(shares) < 0.8
 
 
 def test_CN_7_weights_of_pixels_without_ink_are_never_trained():
