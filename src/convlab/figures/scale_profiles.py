@@ -35,7 +35,7 @@ NETWORKS: dict[str, Callable[[], nets.Net]] = {
     "mobilenet_v2": nets.mobilenet_v2,
     "ssd300": nets.ssd300,
 }
-RULE = (1.4, 3.6)  # the span of field / anchor in table 1 of Zhang et al. 2017: 724/512 … 228/64
+RULE = (0.9, 3.1)  # the span of field / anchor of the maps that Zhang et al. 2017 use: 468/512 … 196/64
 LARGEST = 8  # networks, and maps in use
 MOST_LAYERS = 400
 MOST_PIXELS = 10_000
@@ -58,8 +58,9 @@ class ScaleProfiles(Figure):
     The reader chooses the network, the maps in use, and the factors a and b of the rule: an object of size s
     fits a map if a·s ≤ field ≤ b·s. Sizes that fit no map in use are a gap; the text tells its share of the
     objects. The factors at the start span those of a detector that was designed by fields: S³FD (Zhang et
-    al. 2017, table 1) predicts faces of 16, 32, 64, 128, 256 and 512 pixels from fields of 48, 108, 228, 340,
-    468 and 724, which are 1.4 to 3.6 times as large.
+    al. 2017) looks for faces of 16, 32, 64, 128, 256 and 512 pixels on maps with fields of 40, 92, 196, 276,
+    340 and 468, which are 0.9 to 3.1 times as large. (Its table 1 has the fields of the 3×3 that predict on
+    these maps, which add twice the jump.)
 
     Parameters
     ----------
