@@ -6,9 +6,11 @@ keys move, `data-drive="pointer"` on what a pointer explores, `aria-live` on the
 
 import base64
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import notebooks
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
@@ -102,6 +104,32 @@ def write_page(path: Path, *figures: Figure, before: str = "", theme: str = "lig
 def says(root: Page | Locator, text: str) -> None:
     """Wait until a figure tells this text."""
     expect(root.locator("[aria-live]")).to_contain_text(text)
+
+
+def check_refusal(build: Callable[..., Figure], changes: dict[str, object], message: str) -> None:
+    """A figure with these traits can't be made, and one that stands keeps its state when they are set."""
+    with pytest.raises((ValueError, TypeError), match=message):
+        build(**changes)
+    figure = build()
+    before = figure.state()
+    with pytest.raises((ValueError, TypeError), match=message):
+        figure.set_trait(*changes.popitem())
+    assert figure.state() == before
+
+
+def check_nonsense(field: Locator, typed: str, advice: str) -> None:
+    """What is typed into a field gets this advice and changes nothing; it goes again with the focus."""
+    page, kept = field.page, field.input_value()
+    before = page.locator("[aria-live]").inner_text()
+    field.focus()
+    field.press("Control+A")
+    page.keyboard.press("Delete")
+    page.keyboard.insert_text(typed)
+    expect(page.get_by_role("alert")).to_have_text(advice)
+    assert page.locator("[aria-live]").inner_text() == before
+    page.keyboard.press("Tab")
+    expect(field).to_have_value(kept)
+    expect(page.get_by_role("alert")).to_have_text("")
 
 
 def check_layout(page: Page) -> None:

@@ -164,11 +164,11 @@ def test_first_view(visit):
     page = visit(build())
     tells(page, (1, 1))
     for c in range(3):
-        row = f".cfa-channel >> nth={c} >> svg"
+        row = f".cff-channel >> nth={c} >> svg"
         assert numbers(page, f"{row} >> nth=0 >>") == [written(number) for number in IMAGE[c].ravel()]
         assert numbers(page, f"{row} >> nth=1 >>") == [written(number) for number in KERNELS[c].ravel()]
         assert numbers(page, f"{row} >> nth=2 >>") == [written(number) for number in PARTS[c].ravel()]
-    assert numbers(page, ".cfa-stage") == [written(number) for number in total().ravel()]
+    assert numbers(page, ".cff-stage") == [written(number) for number in total().ravel()]
     assert page.locator(".cf-title b").all_text_contents() == ["5×5", "3×3", "3×3", "3×3"]
     expect(page.locator("figcaption")).to_have_text("Move it.")
 
@@ -196,12 +196,12 @@ def test_channels_are_switched_off_by_keyboard_and_by_pointer(visit):
     page = visit(build())
     page.get_by_label("green").press("Space")
     tells(page, (1, 1), (1, 0, 1))
-    assert numbers(page, ".cfa-stage") == [written(number) for number in total((1, 0, 1)).ravel()]
-    assert page.locator(".cfa-channel.cfa-off").count() == 1
+    assert numbers(page, ".cff-stage") == [written(number) for number in total((1, 0, 1)).ravel()]
+    assert page.locator(".cff-channel.cff-off").count() == 1
     page.get_by_label("red").click()
     page.get_by_text("blue", exact=True).click()
     tells(page, (1, 1), (0, 0, 0))
-    assert numbers(page, ".cfa-stage") == ["1"] * 9  # the bias alone
+    assert numbers(page, ".cff-stage") == ["1"] * 9  # the bias alone
     page.get_by_label("green").press("Space")
     tells(page, (1, 1), (0, 1, 0))
 
@@ -210,10 +210,10 @@ def test_pointer_on_every_map(visit):
     page = visit(build(), viewport={"width": 1280, "height": 1100})
     tells(page, (1, 1))
     for which, side, cell, unit in [
-        (".cfa-channel:nth-child(2) svg >> nth=0", 5, (0, 4), (0, 2)),
-        (".cfa-channel:nth-child(4) svg >> nth=0", 5, (3, 1), (2, 0)),
-        (".cfa-channel:nth-child(3) svg >> nth=2", 3, (1, 2), (1, 2)),
-        (".cfa-stage svg", 3, (2, 1), (2, 1)),
+        (".cff-channel:nth-child(2) svg >> nth=0", 5, (0, 4), (0, 2)),
+        (".cff-channel:nth-child(4) svg >> nth=0", 5, (3, 1), (2, 0)),
+        (".cff-channel:nth-child(3) svg >> nth=2", 3, (1, 2), (1, 2)),
+        (".cff-stage svg", 3, (2, 1), (2, 1)),
     ]:
         box = page.locator(which).bounding_box()
         length = box["width"] / (side * 20 + 4)
@@ -244,7 +244,7 @@ def test_layout_and_accessibility(visit, width, theme):
 def test_channel_kernel_and_map_stand_in_a_row(visit, width):
     page = visit(build(), viewport={"width": width, "height": 900})
     says(page, "Unit")
-    boxes = page.locator(".cfa-channel svg").evaluate_all(
+    boxes = page.locator(".cff-channel svg").evaluate_all(
         """all => all.map((one) => one.getBoundingClientRect())
             .map((box) => [box.left, box.right, (box.top + box.bottom) / 2])"""
     )
@@ -285,7 +285,7 @@ def test_two_figures_are_independent(visit):
 def test_a_name_is_only_text(visit):
     page = visit(build(names=["<b>x</b>", "&amp;", "c"]))
     says(page, "<b>x</b> ")
-    assert page.locator(".cfa-channel span").all_text_contents() == ["<b>x</b>", "&amp;", "c"]
+    assert page.locator(".cff-channel span").all_text_contents() == ["<b>x</b>", "&amp;", "c"]
 
 
 def test_same_figure_gives_the_same_page():

@@ -42,17 +42,17 @@ export function addition(terms) {
 
 const PAGE = `
 <figure><form>
-<div class="cfa-parts">
-  <div class="cfa-rows">
-    <div class="cfa-row">
-      <div class="cf-title cfa-input">Channel <b></b></div>
-      <div class="cf-title cfa-kernel">Kernel <b></b></div>
+<div class="cff-parts">
+  <div class="cff-rows">
+    <div class="cff-row">
+      <div class="cf-title cff-input">Channel <b></b></div>
+      <div class="cf-title cff-kernel">Kernel <b></b></div>
       <div class="cf-title">Its map <b></b></div>
     </div>
   </div>
   <div>
-    <div class="cf-title cfa-output">Output: sum of the maps + bias <b></b></div>
-    <div class="cfa-stage" data-drive="keys" tabindex="0" role="application"
+    <div class="cf-title cff-output">Output: sum of the maps + bias <b></b></div>
+    <div class="cff-stage" data-drive="keys" tabindex="0" role="application"
       aria-label="Output: arrow keys move the unit, Home and End to the ends of the row"><svg class="cf-grid"></svg></div>
     <p aria-live="polite"></p>
   </div>
@@ -61,7 +61,7 @@ const PAGE = `
 
 function render({ model, el }) {
   const find = prepare(el, "filter-anatomy", PAGE, model.get("caption"));
-  const [rows, stage, live] = [".cfa-rows", ".cfa-stage", "[aria-live]"].map(find);
+  const [rows, stage, live] = [".cff-rows", ".cff-stage", "[aria-live]"].map(find);
   const titles = el.querySelectorAll(".cf-title b");
 
   let now, unit; // as painted
@@ -79,15 +79,15 @@ function render({ model, el }) {
     [...shapes, shapes[2]].forEach((size, i) => (titles[i].textContent = size.join("×")));
     total = draw(stage.firstChild, shapes[2]);
     const columns = shapes.map(([, width]) => Math.max(width, 2) + 4 / CELL); // 2: room for the title
-    rows.style.setProperty("--cfa-columns", columns.map((width) => `minmax(0, ${width}fr)`).join(" "));
-    rows.style.maxWidth = `calc(${columns.reduce((a, b) => a + b) * SIDE}px + 2 * var(--cfa-gap))`;
+    rows.style.setProperty("--cff-columns", columns.map((width) => `minmax(0, ${width}fr)`).join(" "));
+    rows.style.maxWidth = `calc(${columns.reduce((a, b) => a + b) * SIDE}px + 2 * var(--cff-gap))`;
     while (rows.children[1]) rows.lastChild.remove();
     const reach = (arrays) => Math.max(...arrays.flat(2).map(Math.abs)) || 1;
     channels = names.map((name, c) => {
       const row = rows.appendChild(document.createElement("div"));
-      row.className = "cfa-channel";
+      row.className = "cff-channel";
       row.innerHTML = `<label><input type="checkbox" name="${c}"><span></span></label>
-        <div class="cfa-row"><svg class="cf-grid" data-drive="pointer"></svg><svg class="cf-grid"></svg><svg class="cf-grid"></svg></div>`;
+        <div class="cff-row"><svg class="cf-grid" data-drive="pointer"></svg><svg class="cf-grid"></svg><svg class="cf-grid"></svg></div>`;
       row.querySelector("span").textContent = name;
       const [input, kernel, map] = [...row.querySelectorAll("svg")].map((svg, i) => draw(svg, shapes[i]));
       input.write(image[c].flat(), reach(image));
@@ -121,8 +121,8 @@ function render({ model, el }) {
     channels.forEach((channel, c) => {
       channel.input.outline("cf-input", [row, column, row + kernels[c].length, column + kernels[c][0].length]);
       channel.map.write(maps[c], reach);
-      channel.map.outline("cfa-here", here);
-      channel.row.classList.toggle("cfa-off", !active[c]);
+      channel.map.outline("cff-here", here);
+      channel.row.classList.toggle("cff-off", !active[c]);
       channel.row.querySelector("input").checked = active[c];
     });
     const parts = names.map((name, c) => `${name} ${active[c] ? text(value(maps[c])) : "left out"}`);

@@ -108,23 +108,23 @@ const choice = (value) => `<option>${value}</option>`;
 const line = (name) => `<tr><th scope="row">${name}</th>${"<td></td>".repeat(4)}</tr>`;
 const grips = [0, 2].flatMap((x) => [1, 3].map((y) => `<circle r="13" data-grip="${x}${y}"/>`));
 const stage = (title, words, drawing) =>
-  `<div><div class="cf-title">${title}</div><div class="cfr-stage" tabindex="0" role="application" ${words}>${drawing}</svg></div></div>`;
-const output = (name) => `<div><div class="cf-title">${name}</div><table class="cfr-output"></table></div>`;
+  `<div><div class="cf-title">${title}</div><div class="cfm-stage" tabindex="0" role="application" ${words}>${drawing}</svg></div></div>`;
+const output = (name) => `<div><div class="cf-title">${name}</div><table class="cfm-output"></table></div>`;
 const PAGE = `<figure><form>
-<div class="cfr-controls"><label>stride of the map <select>${[8, 16, 32].map(choice).join("")}</select></label>
+<div class="cfm-controls"><label>stride of the map <select>${[8, 16, 32].map(choice).join("")}</select></label>
 <label>bins per side ${field("bins", BINS, 1)}</label></div>
-<div class="cfr-panels">
-${stage("Photo: drag the box or its corners", 'data-drive="keys" aria-label="Box: arrow keys move it"', `<svg aria-hidden="true"><image/><path class="cfr-lattice"/>
-<path class="cfr-rounded"/><path class="cfr-body" data-grip=""/>${grips.join("")}`)}
+<div class="cfm-panels">
+${stage("Photo: drag the box or its corners", 'data-drive="keys" aria-label="Box: arrow keys move it"', `<svg aria-hidden="true"><image/><path class="cfm-lattice"/>
+<path class="cfm-rounded"/><path class="cfm-body" data-grip=""/>${grips.join("")}`)}
 ${stage("Map: point at a bin", 'aria-label="Bins: arrow keys choose one"', `<canvas></canvas><svg aria-hidden="true" data-drive="pointer">
-<path class="cfr-chosen"/><path class="cfr-rounded"/><path class="cfr-exact"/><path class="cfr-dots"/>`)}
+<path class="cfm-chosen"/><path class="cfm-rounded"/><path class="cfm-exact"/><path class="cfm-dots"/>`)}
 </div>
-<p class="cfr-key">${["the box", "after rounding", "what rounding reads in the bin", "samples of RoIAlign"].map((name) => `<span><i></i>${name}</span>`).join(" ")}</p>
-<div class="cfr-panels">
+<p class="cfm-key">${["the box", "after rounding", "what rounding reads in the bin", "samples of RoIAlign"].map((name) => `<span><i></i>${name}</span>`).join(" ")}</p>
+<div class="cfm-panels">
 <div><table><caption class="cf-title">From the box to cells and back</caption>
 <thead><tr><td></td>${SIDES.map((name) => `<th scope="col">${name}</th>`).join("")}</tr></thead>
 <tbody>${["box, in pixels", "divided by the stride", "rounded: first and last cell", "pixels that these cover", "off by"].map(line).join("")}</tbody></table><p role="alert"></p></div>
-<div class="cfr-outputs">${["RoI max pooling", "RoIAlign"].map(output).join("")}</div>
+<div class="cfm-outputs">${["RoI max pooling", "RoIAlign"].map(output).join("")}</div>
 </div>
 <div aria-live="polite"><p></p><p></p></div></form><figcaption></figcaption></figure>`;
 
@@ -138,8 +138,8 @@ function render({ model, el }) {
   find("figcaption").textContent = model.get("caption");
   const photo = model.get("photo");
   const [height, width] = photo.size;
-  const [stages, paths, lives] = [".cfr-stage", ".cfr-stage path", "[aria-live] p"].map(all);
-  const [[picture, plan], outputs, rows] = ["svg", ".cfr-output", "tbody tr"].map(all);
+  const [stages, paths, lives] = [".cfm-stage", ".cfm-stage path", "[aria-live] p"].map(all);
+  const [[picture, plan], outputs, rows] = ["svg", ".cfm-output", "tbody tr"].map(all);
   const [note, canvas, select] = ["[role=alert]", "canvas", "select"].map(find);
   for (const svg of [picture, plan]) set(svg, { viewBox: `0 0 ${width} ${height}` });
   set(find("image"), { href: photo.image, width, height });
@@ -185,7 +185,7 @@ function render({ model, el }) {
       told.forEach((words, row) => (rows[row + 1].cells[n + 1].textContent = words));
     });
     [pooled, aligned].forEach(({ values }, n) => {
-      const cell = (value, i) => `<td${i === bin[0] * bins + bin[1] ? ' class="cfr-at"' : ""}>${Math.round(value)}`;
+      const cell = (value, i) => `<td${i === bin[0] * bins + bin[1] ? ' class="cfm-at"' : ""}>${Math.round(value)}`;
       const cells = values.map((value, i) => (i % bins ? "" : "<tr>") + cell(value, i));
       outputs[n].innerHTML = cells.join("");
     });
