@@ -186,10 +186,10 @@ def test_first_view(visit):
         page,
         "Box (30, 40, 200, 180), stride 16. On the map, rounded: (2, 3, 13, 11), pixels 32 to 224 across",
     )
-    says(page, "48 to 192 down; edges off by up to 24 pixels.")
+    says(page, "48 to 192 down; edges off by up to 24 pixels, with RoIAlign by 0.")
     says(page, "Bin (0, 1): rounding takes the largest of 6×5 cells,")
-    says(page, "whose middle is off by +18.5 across, +13 down.")
-    says(page, "RoIAlign takes the mean of 6×5 samples,")
+    says(page, "whose middle is off by +18.5 pixels across, +13 down.")
+    says(page, "RoIAlign takes the mean of 6×5 samples around the bin's own middle,")
     assert table(page) == [
         ["1.88", "2.5", "12.5", "11.25"],
         ["2", "3", "13", "11"],

@@ -94,11 +94,11 @@ function describe({ box, stride, bin, bins }, { region, pooled, aligned, covered
   const [ys, xs] = [aligned.rows, aligned.columns].map((axis) => axis[0].length);
   const [most, mean] = [pooled, aligned].map(({ values }) => text(values[bin[0] * bins + bin[1]]));
   const rounding = wide * tall
-    ? `rounding takes the largest of ${wide}×${tall} cells, ${most}, whose middle is off by ${signed(shift[0])} across, ${signed(shift[1])} down`
+    ? `rounding takes the largest of ${wide}×${tall} cells, ${most}, whose middle is off by ${signed(shift[0])} pixels across, ${signed(shift[1])} down`
     : "rounding finds no cell and gives 0";
   return [
-    `Box (${box.join(", ")}), stride ${stride}. On the map, rounded: (${region.join(", ")}), pixels ${covered[0]} to ${covered[2]} across, ${covered[1]} to ${covered[3]} down; edges off by up to ${Math.max(...off.map(Math.abs))} pixels.`,
-    `Bin (${bin.join(", ")}): ${rounding}. RoIAlign takes the mean of ${xs}×${ys} samples, ${mean}.`,
+    `Box (${box.join(", ")}), stride ${stride}. On the map, rounded: (${region.join(", ")}), pixels ${covered[0]} to ${covered[2]} across, ${covered[1]} to ${covered[3]} down; edges off by up to ${Math.max(...off.map(Math.abs))} pixels, with RoIAlign by 0.`,
+    `Bin (${bin.join(", ")}): ${rounding}. RoIAlign takes the mean of ${xs}×${ys} samples around the bin's own middle, ${mean}.`,
   ];
 }
 
