@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from convlab.capture import capture
 from convlab.data import photo
+from convlab.deconvnet import project
 from convlab.fields import Layer, receptive_field
 from convlab.figures import FeatureMapBrowser, Figure, feature_map_browser, figure
 from convlab.pretrained import efficientnet_lite0, preprocess
@@ -404,6 +405,79 @@ def test_touch(visit, widget):
 def test_layout_and_accessibility(visit, widget, width, theme):
     page = visit(widget, theme=theme, viewport={"width": width, "height": 900})
     says(page, "unit")
+    check_layout(page)
+
+
+@pytest.fixture(scope="module")
+def projected() -> FeatureMapBrowser:
+    layers = {"blocks.2.depthwise_bn": [43, 103], "blocks.4.depthwise_bn": [234]}
+    return build(
+        photos={"cat": PHOTOS["cat"], "hopper": PHOTOS["hopper"]}, layers=layers, start=None, rule="guided"
+    )
+
+
+def projected_levels(url):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))))[..., 0].astype(float)
+
+
+def test_a_projection_is_that_of_the_strongest_unit(projected):
+    model, x = efficientnet_lite0(), preprocess(PHOTOS["hopper"])
+    assert projected.content["rule"] == "guided"
+    for layer in projected.content["layers"]:
+        with capture(model, layer["name"]) as maps:
+            model(x)
+        for item in layer["maps"]:
+            shown = maps[layer["name"]][0, item["channel"]].detach().numpy()
+            unit = tuple(int(i) for i in np.unravel_index(shown.argmax(), shown.shape))
+            wanted = project(model, x, layer["name"], item["channel"], unit)[0].mean(dim=0).numpy()
+            levels = projected_levels(item["views"][1])
+            assert levels.shape == (224, 224)
+            assert (levels[wanted == 0] == 64).all()
+            reach = np.percentile(np.abs(wanted[wanted != 0]), 99)
+            np.testing.assert_allclose((levels - 64) / 64, np.clip(wanted / reach, -1, 1), atol=0.126)
+
+
+def test_a_projection_of_zeros_is_stored_as_zeros():
+    assert (projected_levels(feature_map_browser.pack_projection(np.zeros((3, 8, 8)))) == 64).all()
+
+
+def test_without_a_rule_there_are_no_projections(small, visit):
+    assert "rule" not in small.content
+    page = visit(small)
+    says(page, "unit")
+    expect(page.locator(".cfb-view")).to_have_count(0)
+    with pytest.raises(ValueError, match="`rule` must be one of gradient, deconvnet, guided, got 'lrp'"):
+        build(photos={"cat": PHOTOS["cat"]}, layers={"stem_bn": 1}, start=None, rule="lrp")
+
+
+def drawn_on(page, selector):
+    return page.evaluate("(one) => document.querySelector(one).toDataURL()", selector)
+
+
+def test_the_projection_lies_over_the_photo_on_request(visit, projected):
+    page = visit(projected)
+    box, stage = page.get_by_label("Projection of the strongest unit (guided)"), ".cfb-stage canvas"
+    expect(box).not_to_be_checked()
+    photo_drawn = drawn_on(page, stage)
+    box.focus()
+    page.keyboard.press("Space")
+    expect(box).to_be_checked()
+    says(page, "covered by the projection of the map’s strongest unit (guided)")
+    first = drawn_on(page, stage)
+    assert first != photo_drawn
+    page.locator('[name=map][value="103"]').check(force=True)
+    says(page, "map 103")
+    assert drawn_on(page, stage) not in (first, photo_drawn)
+    box.click()
+    expect(box).not_to_be_checked()
+    assert drawn_on(page, stage) == photo_drawn
+    expect(page.locator("[aria-live]")).not_to_contain_text("projection")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_layout_with_a_projection(visit, projected, width):
+    page = visit(projected, viewport={"width": width, "height": 900})
+    page.get_by_label("Projection of the strongest unit (guided)").check()
     check_layout(page)
 
 

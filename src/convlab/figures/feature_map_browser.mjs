@@ -87,6 +87,14 @@ async function loadLevels(url) {
   return Uint8Array.from({ length: data.length / 4 }, (_, i) => Math.min(data[4 * i], LEVELS));
 }
 
+/** A projection, drawn: from −1 to 1. */
+async function loadView(url) {
+  const { width, height } = await load(url);
+  const canvas = document.createElement("canvas");
+  draw(canvas, await loadLevels(url), [height, width], [-1, 1]);
+  return canvas;
+}
+
 /** A tile of a radio group: a picture and the value, or the value and a note. */
 function choice(name, value, note = "") {
   const tile = document.createElement("label");
@@ -113,6 +121,7 @@ const PAGE = `
     <div class="cfb-stage"><canvas></canvas><svg viewBox="${VIEW}" aria-hidden="true">
       <path class="cfb-dim" fill-rule="evenodd"/><rect class="cfb-beyond"/>
       <rect class="cfb-edge"/><rect class="cfb-casing"/><rect class="cfb-field"/></svg></div>
+    <label class="cfb-view"><input type="checkbox" name="view"> <span></span></label>
   </div>
   <div>
     <div class="cf-title"><i></i>Output: <b></b></div>
@@ -133,10 +142,12 @@ const PAGE = `
 </form><figcaption></figcaption></figure>`;
 
 async function render({ model, el }) {
-  const { size, photos, layers } = model.get("content");
-  const [images, levels] = await Promise.all([
-    Promise.all(photos.map((photo) => load(photo.image))),
-    Promise.all(layers.map((layer) => loadLevels(layer.levels))),
+  const { size, photos, layers, rule } = model.get("content");
+  const all = (list, get) => Promise.all(list.map(get));
+  const [images, levels, views] = await Promise.all([
+    all(photos, (photo) => load(photo.image)),
+    all(layers, (layer) => loadLevels(layer.levels)),
+    all(layers, ({ maps }) => all(maps, ({ views = [] }) => all(views, loadView))), // [layer][map][photo]
   ]);
 
   el.classList.add("convlab-figure");
@@ -149,7 +160,7 @@ async function render({ model, el }) {
   find("figcaption").textContent = model.get("caption");
 
   /** Everything about a selection that the drawing needs. */
-  function look({ photo, layer, map, unit } = model.get("selection")) {
+  function look({ photo, layer, map, unit, view } = model.get("selection")) {
     const p = photos.findIndex(({ name }) => name === photo);
     const l = layers.findIndex(({ name }) => name === layer);
     const m = layers[l].maps.findIndex(({ channel }) => channel === map);
@@ -159,7 +170,8 @@ async function render({ model, el }) {
       return levels[l].subarray(from, from + rows * columns);
     };
     const level = plane(m)[unit[0] * columns + unit[1]];
-    return { p, l, m, unit, layer: layers[l], map: layers[l].maps[m], plane, level };
+    const projection = view && views[l][m][p];
+    return { p, l, m, unit, layer: layers[l], map: layers[l].maps[m], plane, level, projection };
   }
 
   function select(change) {
@@ -173,11 +185,13 @@ async function render({ model, el }) {
   let drawn = {};
   const chosen = {}; // the map that the reader last saw of each layer
   function paint() {
-    const { p, l, m, unit, layer, map, plane, level } = look();
+    const { p, l, m, unit, layer, map, plane, level, projection } = look();
     const { shape, maps } = layer;
-    if (p !== drawn.p) {
-      copy(photoStage.querySelector("canvas"), images[p]);
-      titles[0].textContent = `${photos[p].name}, ${size.join("×")} pixels`;
+    const picture = projection || images[p];
+    if (picture !== drawn.picture) {
+      copy(photoStage.querySelector("canvas"), picture);
+      titles[0].textContent = `${photos[p].name}, ${projection ? "projection" : `${size.join("×")} pixels`}`;
+      el.querySelectorAll("[name=view]").forEach((box) => (box.checked = Boolean(projection)));
     }
     if (l !== drawn.l) {
       find(".cfb-map legend").textContent = `Maps: ${maps.length} of the layer’s ${layer.count}`;
@@ -198,15 +212,16 @@ async function render({ model, el }) {
         el.querySelectorAll(`[name=${name}]`)[i].checked = true;
       });
     }
-    drawn = { p, l, m };
+    drawn = { p, l, m, picture };
     chosen[layer.name] = map;
     paintUnit(unit, layer);
     find(".cfb-legend i").style.left = `${(level / LEVELS) * 100}%`;
     const [where, which, sees] = describe(photos[p].name, layer, map, unit, level, size);
     const strong = document.createElement("b");
     strong.textContent = which;
-    find("[aria-live]").replaceChildren(where, strong, sees);
-    paintPatch(images[p], region(layer.field, unit).whole);
+    const instead = projection ? ` The photo is covered by the projection of the map’s strongest unit (${rule}).` : "";
+    find("[aria-live]").replaceChildren(where, strong, sees, instead);
+    paintPatch(picture, region(layer.field, unit).whole);
   }
 
   const set = (element, attributes) =>
@@ -262,7 +277,8 @@ async function render({ model, el }) {
   }
 
   find("form").addEventListener("submit", (event) => event.preventDefault());
-  find("form").addEventListener("change", ({ target: { name, value } }) => {
+  find("form").addEventListener("change", ({ target: { name, value, checked } }) => {
+    if (name === "view") select({ view: checked });
     if (name === "photo") select({ photo: value });
     if (name === "map") select({ map: Number(value) });
     if (name === "layer") selectLayer(layers.find((layer) => layer.name === value));
@@ -303,6 +319,8 @@ async function render({ model, el }) {
     select({ unit: unit.map((i, axis) => clamp(i + move[axis], 0, layer.shape[axis] - 1)) });
   });
 
+  find(".cfb-view span").textContent = `Projection of the strongest unit (${rule})`;
+  if (!rule) find(".cfb-view").remove();
   find(".cfb-photo .cf-choices").append(...photos.map(({ name }) => choice("photo", name)));
   el.querySelectorAll(".cfb-photo canvas").forEach((canvas, i) => copy(canvas, images[i]));
   find(".cfb-layer .cf-choices").append(

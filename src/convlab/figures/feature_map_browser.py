@@ -76,6 +76,19 @@ def pack_field(field: Field, shape: Sequence[int], size: tuple[int, int]) -> dic
     return {name: list(pair) for name, pair in numbers.items()} | {"rows": rows, "columns": columns}
 
 
+def pack_projection(projection: NDArray[np.floating[Any]]) -> str:
+    """Pack the mean of the colours of a projection (3, H, W) as a lossless grey image of nine levels.
+
+    Level 64 stands for 0, and 0 and 128 for the ends of the scale. Of the pixels that are not 0, one in a
+    hundred may lie beyond them, so that a few extremes do not hide the rest.
+    """
+    mean = projection.astype(np.float64).mean(axis=0)
+    sizes = np.abs(mean[mean != 0])
+    reach = np.percentile(sizes, 99) if sizes.size else 1.0
+    levels = np.round((np.clip(mean / reach, -1, 1) + 1) * 4) * (LEVELS // 8)
+    return _webp(levels.astype(np.uint8), lossless=True, quality=100)
+
+
 def choose(maps: NDArray[np.floating[Any]], count: int) -> list[int]:
     """Indices, in order, of the `count` maps of (N, C, H, W) whose values vary most (largest variance).
 
@@ -101,12 +114,29 @@ def _channels(maps: NDArray[np.floating[Any]], name: str, wanted: int | Sequence
     return channels
 
 
+def _add_projections(
+    content: dict[str, Any], model: nn.Module, inputs: Sequence[Any], maps: Mapping[str, Any], rule: str
+) -> None:
+    """Give each map of `content` its "views": what its strongest unit projects to, photo by photo."""
+    from convlab.deconvnet import project
+
+    for layer in content["layers"]:
+        for item in layer["maps"]:
+            shown = maps[layer["name"]][:, item["channel"]]  # (N, h, w)
+            item["views"] = []
+            for x, values in zip(inputs, shown, strict=True):
+                row, column = np.unravel_index(values.argmax(), values.shape)
+                unit = int(row), int(column)
+                pixels = project(model, x, layer["name"], item["channel"], unit, rule=rule)
+                item["views"].append(pack_projection(pixels[0].numpy()))
+
+
 class FeatureMapBrowser(Figure):
     """Photos × layers × maps; a chosen unit shows its value and its receptive field on the photo.
 
     `content` is what the figure holds. `selection` is what the reader is looking at, live in both directions:
     `{"photo": "cat", "layer": "stem_relu", "map": 12, "unit": [5, 7]}`, where the map is the channel's number
-    in the network and the unit a row and a column.
+    in the network and the unit a row and a column. With projections, `"view": True` shows one over the photo.
     """
 
     front_end = "feature_map_browser"
@@ -127,6 +157,7 @@ class FeatureMapBrowser(Figure):
         layers: Mapping[str, int | Sequence[int]],
         *,
         start: tuple[str, str, int] | None = None,
+        rule: str | None = None,
         caption: str = "",
     ) -> FeatureMapBrowser:
         """Run `model` on the photos and keep some maps of some layers.
@@ -141,13 +172,16 @@ class FeatureMapBrowser(Figure):
             How many maps of that layer to keep (those that vary most over these photos), or which.
         start : (photo, layer, map), optional
             What the figure shows at first, with the map's strongest unit. Default: the first of each.
+        rule : "gradient", "deconvnet" or "guided", optional
+            Adds the projection of each map's strongest unit in each photo by this rule (`convlab.deconvnet`),
+            which the reader can lay over the photo.
         caption : str
             Stands below the figure.
 
         Raises
         ------
         ValueError
-            If there are no photos or layers, or if a layer or map doesn't exist.
+            If there are no photos or layers, or if a layer, map or rule doesn't exist.
         """
         import torch
 
@@ -174,6 +208,9 @@ class FeatureMapBrowser(Figure):
                 for name, wanted in layers.items()
             ],
         }
+        if rule is not None:
+            content["rule"] = rule
+            _add_projections(content, model, [preprocess(photo) for photo in photos.values()], maps, rule)
         first = content["layers"][0]
         photo, layer, channel = start or (next(iter(photos)), first["name"], first["maps"][0]["channel"])
         selection = {"photo": photo, "layer": layer, "map": channel, "unit": [0, 0]}
