@@ -121,9 +121,9 @@ ${stage("Map: point at a bin", 'aria-label="Bins: arrow keys choose one"', `<can
 </div>
 <p class="cfm-key">${["the box", "after rounding", "what rounding reads in the bin", "samples of RoIAlign"].map((name) => `<span><i></i>${name}</span>`).join(" ")}</p>
 <div class="cfm-panels">
-<div><table><caption class="cf-title">From the box to cells and back</caption>
+<div><table><caption class="cf-title">From the box to cells and back to pixels</caption>
 <thead><tr><td></td>${SIDES.map((name) => `<th scope="col">${name}</th>`).join("")}</tr></thead>
-<tbody>${["box, in pixels", "divided by the stride", "rounded: first and last cell", "pixels that these cover", "off by"].map(line).join("")}</tbody></table><p role="alert"></p></div>
+<tbody>${["box, pixels", "÷ stride, cells", "rounded, cells", "in pixels", "off by"].map(line).join("")}</tbody></table><p role="alert"></p></div>
 <div class="cfm-outputs">${["RoI max pooling", "RoIAlign"].map(output).join("")}</div>
 </div>
 <div aria-live="polite"><p></p><p></p></div></form><figcaption></figcaption></figure>`;
