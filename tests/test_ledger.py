@@ -24,6 +24,8 @@ COUNTS = {
     "05_a_whole_cnn": ("CN", 7),
     "06_receptive_fields": ("RF", 12),
     "07_dilated_convolution": ("DL", 7),
+    "08_what_layers_see": ("VZ", 5),
+    "09_regions_of_interest": ("RO", 4),
 }
 ROWS = {name: [f"{letters}-{i + 1}" for i in range(count)] for name, (letters, count) in COUNTS.items()}
 
