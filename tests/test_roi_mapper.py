@@ -211,6 +211,7 @@ def test_first_view(visit):
 
 def test_drawing_is_what_the_table_says(visit):
     page = visit(build(box=(30, 40, 200, 180)))
+    says(page, "Box (30, 40, 200, 180)")
     paths = page.locator(".cfm-rounded, .cfm-body").evaluate_all("all => all.map(e => e.getAttribute('d'))")
     assert paths[:2] == ["M32 48H224V192H32z", "M30 40H200V180H30z"]
     assert paths[2].count("z") == 4
@@ -269,6 +270,7 @@ def test_nonsense_in_a_field_changes_nothing(visit, name, nonsense):
 
 def test_keyboard(visit):
     page = visit(build(box=(298, 60, 319, 170), bin=(1, 1)))
+    says(page, "Box (298")
     page.locator("[data-drive=keys]").focus()
     for key, box in [
         ("ArrowRight", "299, 60, 320, 170"),
@@ -332,6 +334,7 @@ def test_box_is_dragged_by_its_inside_and_its_corners(visit):
 
 def test_pointing_at_a_bin(visit):
     page = visit(build(), viewport={"width": 1280, "height": 1000})
+    says(page, "Box (90, 60, 230, 170)")
     frame = page.locator("[data-drive=pointer]").bounding_box()
     for x, y, place in [(100, 160, "1, 0"), (200, 70, "0, 1"), (2, 2, "0, 0"), (318, 222, "1, 1")]:
         page.mouse.move(frame["x"] + x * frame["width"] / 320, frame["y"] + y * frame["height"] / 224)
@@ -343,18 +346,20 @@ def test_pointing_at_a_bin(visit):
 
 def test_a_finger_drags_the_box_and_scrolls_beside_it(visit):
     page = visit(build(), viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    says(page, "Box (90, 60, 230, 170)")
     allowed = page.locator(".cfm-body, circle, .cfm-stage svg").evaluate_all(
         "all => all.map(e => getComputedStyle(e).touchAction)"
     )
     assert sorted(allowed) == ["none"] * 5 + ["pan-y"] * 2
-    frame = page.locator(".cfm-stage svg").first.bounding_box()
-    client = page.context.new_cdp_session(page)
-    for kind, points in [("touchStart", [(160, 115)]), ("touchMove", [(170, 125)]), ("touchEnd", [])]:
-        where = [
-            {"x": frame["x"] + x * frame["width"] / 320, "y": frame["y"] + y * frame["height"] / 224}
-            for x, y in points
-        ]
-        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": where})
+    picture = page.locator(".cfm-stage svg").first
+    picture.scroll_into_view_if_needed()
+    frame, client = picture.bounding_box(), page.context.new_cdp_session(page)
+    places = [("touchStart", 160, 115), ("touchMove", 200, 145), ("touchMove", 170, 125), ("touchEnd", 0, 0)]
+    for kind, x, y in places:
+        where = {"x": frame["x"] + x * frame["width"] / 320, "y": frame["y"] + y * frame["height"] / 224}
+        points = [] if kind == "touchEnd" else [where]
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    expect(page.locator("[aria-live]")).to_contain_text(re.compile(r"Box \((99|100|101), (69|70|71),"))
     np.testing.assert_allclose(the_box(page), [100, 70, 240, 180], atol=1)
 
 
