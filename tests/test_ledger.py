@@ -1,13 +1,13 @@
 """The course's ledger: one test for each row that has a number or a measurement, named after the row."""
 
 import re
-from functools import cache
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 import torch
+from inputs import network, photos
 from mdit_py_plugins.anchors.index import slugify
 
 from convlab import data, fields, kernels, shapes
@@ -36,16 +36,6 @@ def test_every_row_has_a_section_in_its_order(chapter):
     for cell in nbformat.read(chapter, as_version=4).cells:
         tags += [tag for tag in cell.metadata.get("tags", []) if re.fullmatch(r"[A-Z]{2}-\d+", tag)]
     assert list(dict.fromkeys(tags)) == ROWS[chapter.stem]
-
-
-@cache
-def network():
-    return efficientnet_lite0()
-
-
-@cache
-def photos():
-    return torch.cat([preprocess(data.photo(name)) for name in data.PHOTOS])
 
 
 def maps_of(model, names, x):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from inputs import network, photos
 from numpy.lib.stride_tricks import sliding_window_view
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -19,16 +20,6 @@ from convlab.ops import conv2d, convolve2d, max_pool2d, relu
 from convlab.pretrained import efficientnet_lite0, preprocess
 
 CHAPTER = Path(__file__).parents[1] / "chapters" / "02_filters_vs_kernels.ipynb"
-
-
-@cache
-def network():
-    return efficientnet_lite0()
-
-
-@cache
-def photos():
-    return torch.cat([preprocess(data.photo(name)) for name in data.PHOTOS])
 
 
 @cache

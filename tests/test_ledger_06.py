@@ -1,12 +1,12 @@
 """The course's ledger, chapter 6: one test for each row that has a number or a measurement."""
 
 from fractions import Fraction
-from functools import cache
 from itertools import chain, combinations, pairwise, product
 
 import numpy as np
 import pytest
 import torch
+from inputs import network
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import nn
 
@@ -15,11 +15,6 @@ from convlab.fields import Layer, measure, receptive_field
 from convlab.pretrained import efficientnet_lite0, preprocess
 
 CONV, POOL = Layer(3), Layer(2, stride=2)
-
-
-@cache
-def network():
-    return efficientnet_lite0()
 
 
 def last(model):

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from inputs import network
 from torch import nn
 
 from convlab import data
@@ -13,11 +14,6 @@ from convlab.deconvnet import RULES, project, relu_rule, strongest
 from convlab.fields import receptive_field
 from convlab.ops import conv2d, conv_transpose2d, max_pool2d, max_unpool2d, relu
 from convlab.pretrained import efficientnet_lite0, preprocess
-
-
-@cache
-def network():
-    return efficientnet_lite0()
 
 
 @cache
