@@ -72,6 +72,14 @@ def test_RO_2_bins_overlap_and_the_gradient_goes_to_the_winners():
     assert x.grad[1, 3] == 2
 
 
+def test_RO_2_neighbours_share_a_row_where_their_border_falls_inside_it():
+    ramp = np.arange(6.0).reshape(1, 1, 6, 1)
+    last, first = (
+        sign * roi_pool(sign * ramp, [[(0, 0, 0, 5)]], (4, 1), spatial_scale=1).ravel() for sign in (1, -1)
+    )
+    np.testing.assert_array_equal(np.stack([first, last], axis=1), [(0, 1), (1, 2), (3, 4), (4, 5)])
+
+
 def test_RO_2_empty_bins_give_0():
     pooled = roi_pool(np.full((1, 1, 4, 4), -5), [[(32, 0, 95, 48)]], 4, spatial_scale=1 / 16)
     np.testing.assert_array_equal(pooled[0, 0], [[-5, -5, 0, 0]] * 4)
@@ -99,12 +107,17 @@ def places(how, ends, stride):
     return roi_align(ramp, boxes, (1, BINS), spatial_scale=scale, aligned=how != "first")[:, 0, 0]
 
 
-def errors(how, stride, seed=1):
-    rng = np.random.default_rng(seed)
+def intervals(rng):
+    """Random boxes along x, and the middles of their bins."""
     width = rng.uniform(64, 400, 2000)
     left = rng.uniform(64, 1024 - 128 - width)
     middles = left[:, None] + (np.arange(BINS) + 0.5) * width[:, None] / BINS
-    return places(how, np.stack([left, left + width], axis=1), stride) - middles
+    return np.stack([left, left + width], axis=1), middles
+
+
+def errors(how, stride, seed=1):
+    ends, middles = intervals(np.random.default_rng(seed))
+    return places(how, ends, stride) - middles
 
 
 def test_RO_3_localisation_errors_in_pixels():
@@ -125,6 +138,16 @@ def test_RO_3_errors_grow_with_the_stride_and_vanish_on_the_grid():
     begin = np.random.default_rng(1).integers(4, 20, 50) * 16
     read = places("pool", np.stack([begin, begin + 14 * 16 - 16], axis=1), 16)
     np.testing.assert_allclose(read, begin[:, None] + (np.arange(BINS) + 0.5) * 32)
+
+
+def test_RO_3_winners_on_random_maps_scatter_far_more_than_the_rounding():
+    rng = np.random.default_rng(1)
+    ends, middles = intervals(rng)
+    boxes = [[(x1, 0, x2, 0) for x1, x2 in ends]]
+    noise = rng.standard_normal((1, 5, 1, 64))
+    _, won = roi_pool(noise, boxes, (1, BINS), spatial_scale=1 / 16, return_indices=True)
+    error = (won[:, :, 0] + 0.5) * 16 - middles[:, None]
+    assert error.std(axis=(0, 1)).mean() == pytest.approx(14.2, abs=0.7)
 
 
 def trunk(network, x, blocks):
@@ -161,19 +184,51 @@ def test_RO_4_the_middle_of_a_field_need_not_be_that_of_its_cell():
     assert efficient.size[0] == 83
     first, last = (efficient.region(unit, clip=(224, 224)) for unit in ((4, 4), (9, 10)))
     assert (first[:2], last[2:]) == ((38, 38), (201, 217))
+    first, last = (efficient.region(unit, clip=(224, 224)) for unit in ((6, 7), (7, 7)))  # of the middle bin
+    assert (first[:2], last[2:]) == ((70, 86), (169, 169))
 
 
 def test_RO_4_training_moves_where_a_unit_looks_towards_its_cell():
-    x, pixel = preprocess(data.photo("coffee")), torch.arange(224) + 0.5
+    pixel = torch.arange(224) + 0.5
 
-    def off(network):
-        image = x.clone().requires_grad_()
-        units = trunk(network, image, 6)[0, :, 7, 7]
+    def off(network, name, turned=False):
+        x = preprocess(data.photo(name))
+        image = (x.flip(2, 3) if turned else x).requires_grad_()
+        unit = 6 if turned else 7
+        units = trunk(network, image, 6)[0, :, unit, unit]
         signs = torch.randint(0, 2, (4, len(units)), generator=torch.Generator().manual_seed(1)) * 2 - 1
         weight = sum(torch.autograd.grad((units * s).sum(), image, retain_graph=True)[0] ** 2 for s in signs)
         centres = [(weight.sum(axes) * pixel).sum() / weight.sum() for axes in ((0, 1, 3), (0, 1, 2))]
-        return np.mean([one.item() for one in centres]) - 16 * 7.5
+        return np.mean([one.item() for one in centres]) - 16 * (unit + 0.5)
 
     torch.manual_seed(0)
-    assert abs(off(efficientnet_lite0(pretrained=False).eval()) - 7.5) < 1.5
-    assert -1 < off(efficientnet_lite0()) < 5
+    assert abs(off(efficientnet_lite0(pretrained=False).eval(), "cat") - 7.5) < 1.5
+    trained = efficientnet_lite0()
+    for turned in (False, True):  # a pull of the content would change its sign
+        assert 1 < np.mean([off(trained, name, turned) for name in ("cat", "hopper")]) < 5
+
+
+def test_RO_4_the_surroundings_that_count_are_near():
+    network, x = efficientnet_lite0(), preprocess(data.photo("coffee"))
+    rng = np.random.default_rng(1)
+    boxes = rng.integers((8, 8, 104, 104), (88, 88, 200, 200), (6, 4))
+
+    def changes(blocks, box):
+        def read(image):
+            return roi_align(trunk(network, image, blocks), [[box]], BINS, spatial_scale=1 / 16)
+
+        inside, near = torch.zeros(2, 224, 224, dtype=torch.bool)
+        for mask, gap in ((inside, 0), (near, 32)):
+            x1, y1, x2, y2 = np.add(box, (-gap, -gap, gap, gap)).clip(0, 224)
+            mask[y1:y2, x1:x2] = True
+        mean, before = x.mean(dim=(2, 3), keepdim=True), read(x)
+        return [
+            np.linalg.norm(read(torch.where(part, mean, x)) - before) / np.linalg.norm(before)
+            for part in (~inside, ~near, inside)
+        ]
+
+    with torch.no_grad():
+        outside, far, inside = np.mean([changes(6, box) for box in boxes], axis=0)
+        deep_outside, deep_far, deep_inside = np.mean([changes(11, box) for box in boxes], axis=0)
+    assert far < 0.05 < 0.35 < outside < 0.7 < 1 < inside < 1.4
+    assert 0.05 < deep_far < 0.35 < 0.5 < deep_outside < 0.9 < deep_inside < 1.2
