@@ -1,6 +1,6 @@
 """Train the detectors of chapter 10 and measure them: `python tools/train_heads.py`.
 
-Four heads, two tasks and three seeds make 24 runs, each of half a minute on one core. A run whose weights
+Four heads, two tasks and three seeds make 24 runs, each of about a minute on one core. A run whose weights
 are there is left out, so that the command can be stopped and go on. Each stores its weights, in float16, in
 `src/convlab/weights`, and what these rounded weights reach in `results.json` beside them: average precision,
 in all and by size, on a thousand scenes that no run has trained on.
@@ -28,9 +28,9 @@ from convlab.detector import HEADS, SIDES, Detector
 
 WEIGHTS = Path(detector.__file__).parent / "weights"
 SIDE = 64  # of a scene, in pixels
-STEPS, BATCH, RATE = 1000, 16, 6e-3
+STEPS, BATCH, RATE = 2000, 16, 6e-3
 FROZEN = 0.7  # after this share of the steps, batch norm no longer looks at the batch
-SCENES = 3000  # for training; each seed has its own
+SCENES = 4000  # for training; each seed has its own
 TESTS, TEST_SEED = 1000, 1000  # other scenes than those of any training
 
 
