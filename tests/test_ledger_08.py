@@ -111,6 +111,11 @@ def test_VZ_2_switches_place_the_strokes_and_bring_the_photo_in(k, places_win):
     assert with_switches > without + 0.2
     numbers, places = likeness(view(np.roll(switches, 1, axis=0)), whole)
     assert (places > numbers + 0.05) == places_win
+    neither = np.mean([alike(a, whole[i - 2]) for i, a in enumerate(view(np.roll(switches, 1, axis=0)))])
+    assert neither < min(numbers, places)
+    maxima = maxima.mean(axis=(0, 2, 3), keepdims=True) + 0 * maxima  # the switches alone know the photo
+    alone = likeness(view(switches), whole)[0]
+    assert max(without, numbers) + 0.05 < alone < with_switches
 
 
 def test_VZ_3_without_switches_nine_projections_are_one_picture():
@@ -173,6 +178,51 @@ def test_VZ_4_only_the_gradient_answers_another_question_with_another_picture():
         assert same_for_photo or photo < 0.3
 
 
+def test_VZ_4_noise_that_nobody_sees_changes_much_of_the_gradient_and_little_of_the_guided_picture():
+    noise = np.random.default_rng(0).normal(scale=1 / (255 * 0.502), size=photos().shape)
+    noisy = photos() + torch.as_tensor(noise).float()
+    for rule, low, high in (("gradient", 0.35, 0.7), ("guided", 0.8, 0.97)):
+        again = []
+        for photo, question in zip(noisy, classes(), strict=True):
+            with relu_rule(rule):
+                pixels = photo[None].clone().requires_grad_()
+                score = network()(pixels)[0, question]
+            again.append(torch.autograd.grad(score, pixels)[0][0].numpy())
+        same, other = likeness(again, trained(rule))
+        assert low < same < high
+        assert other < 0.3
+
+
+def test_VZ_5_a_random_head_on_trained_blocks_has_as_many_maps_of_the_cat():
+    source, patches = [], []
+    for name in data.PHOTOS:
+        photo = torch.tensor(data.photo(name)).permute(2, 0, 1) / 255
+        for top in range(0, photo.shape[1] - 95, 96):
+            for left in range(0, photo.shape[2] - 95, 96):
+                source.append(name)
+                patches.append((photo[:, top : top + 96, left : left + 96] - 0.498) / 0.502)
+    assert (len(patches), source.count("cat")) == (115, 12)
+
+    def of_the_cat(model):
+        with torch.no_grad(), capture(model, "head_bn") as maps:
+            model(torch.stack(patches))
+        best = np.argsort(-maps["head_bn"].amax(dim=(2, 3)).numpy(), axis=0)[:9]
+        return ((np.array(source)[best] == "cat").sum(axis=0) >= 8).sum()
+
+    assert of_the_cat(network()) == 19
+    assert of_the_cat(random_above(("stem", "blocks."))) >= 10
+    assert of_the_cat(random_above(())) <= 2
+
+
+def random_above(learned):
+    """The network with random weights in every part but those whose names begin with `learned`."""
+    torch.manual_seed(7)
+    model = efficientnet_lite0(pretrained=False)
+    kept = {name: value for name, value in network().state_dict().items() if name.startswith(learned)}
+    model.load_state_dict(kept, strict=False)
+    return model
+
+
 def test_VZ_5_deep_maps_have_one_guided_picture():
     pictures = {}
     for rule in ("gradient", "guided"):
@@ -201,13 +251,6 @@ def test_VZ_5_deep_maps_have_one_guided_picture():
 
 
 def test_VZ_5_the_sanity_check():
-    def random_above(learned):
-        torch.manual_seed(7)
-        model = efficientnet_lite0(pretrained=False)
-        kept = {name: value for name, value in network().state_dict().items() if name.startswith(learned)}
-        model.load_state_dict(kept, strict=False)
-        return model
-
     head = random_above(("stem", "blocks."))
     lower = random_above(("stem", *(f"blocks.{i}." for i in range(5))))
     nothing = random_above(())
@@ -218,6 +261,8 @@ def test_VZ_5_the_sanity_check():
     same, other = likeness(asked(lower, classes(), "guided"), trained("guided"))
     assert 0.6 < same < 0.8
     assert other < 0.3
+    same, other = likeness(asked(random_above(("stem", "blocks.0.")), classes(), "guided"), trained("guided"))
+    assert 0.1 < same < 0.4
     drawn = asked(nothing, classes(), "guided")
     assert abs(likeness(drawn, trained("guided"))[0]) < 0.25
 
