@@ -26,6 +26,7 @@ COUNTS = {
     "07_dilated_convolution": ("DL", 7),
     "08_what_layers_see": ("VZ", 5),
     "09_regions_of_interest": ("RO", 4),
+    "10_feature_pyramids": ("FP", 9),
 }
 ROWS = {name: [f"{letters}-{i + 1}" for i in range(count)] for name, (letters, count) in COUNTS.items()}
 
