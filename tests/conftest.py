@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import chromium
 import pytest
 from browsing import write_page
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,8 @@ def visit(browser, tmp_path):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda r: complaints.append(r.url) if r.url.startswith("http") else None)
         page.goto(write_page(tmp_path / "page.html", *figures, before=before, theme=theme))
+        if not before:  # a figure starts when it comes near the view
+            expect(page.locator("[data-drive]").first).to_be_visible()
         return page
 
     yield visit
