@@ -190,8 +190,6 @@ def test_links_lead_somewhere(view, site, origin):
 
 def test_axe_finds_nothing(view):
     options = {"preload": False, "resultTypes": ["violations"]}
-    if view.page.viewport_size == VIEWPORTS["phone"]:  # colours are those of the desktop, and slow to check
-        options["rules"] = {"color-contrast": {"enabled": False}}
     findings = [
         f"{rule['id']}: {rule['help']}: {node['html'][:200]}"
         for rule in Axe().run(view.page, options=options).response["violations"]
@@ -225,7 +223,8 @@ def test_the_site_opens_on_the_landing_page(browser, origin):
 # Interactive figures
 
 
-@pytest.mark.parametrize(("source", "size"), [("server", "desktop"), ("disk", "phone")])
+@pytest.mark.parametrize("size", VIEWPORTS)
+@pytest.mark.parametrize("source", ["server", "disk"])
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_figures_respond(browser, site, origin, path, source, size):
     touch = size == "phone"
