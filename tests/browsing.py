@@ -101,6 +101,20 @@ def write_page(path: Path, *figures: Figure, before: str = "", theme: str = "lig
     return path.as_uri()
 
 
+def grid_numbers(grid: Locator) -> list[str]:
+    """What stands in each cell of a grid of numbers, in reading order."""
+    return grid.evaluate("""root => {
+        const [columns, rows] = ['width', 'height'].map((side) => (root.viewBox.baseVal[side] - 4) / 20);
+        const found = Array(rows * columns).fill('');
+        for (const number of root.querySelectorAll('tspan')) {
+            const place = [number.parentNode.getAttribute('y'), number.getAttribute('x')];
+            const [row, column] = place.map((at) => Math.floor(at / 20));
+            found[row * columns + column] = number.textContent;
+        }
+        return found;
+    }""")
+
+
 def says(root: Page | Locator, text: str) -> None:
     """Wait until a figure tells this text."""
     expect(root.locator("[aria-live]")).to_contain_text(text)

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from browsing import check_layout, drive_by_keys, drive_by_pointer, in_javascript, says
+from browsing import check_layout, drive_by_keys, drive_by_pointer, grid_numbers, in_javascript, says
 from playwright.sync_api import expect
 from traitlets import TraitError
 
@@ -266,9 +266,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}}
 
 def numbers(page, which: int) -> list[str]:
     """The numbers in the cells of the input, 0, or the output, 1; an empty cell is an empty text."""
-    return (
-        page.locator(".cf-grid").nth(which).locator("text").evaluate_all("all => all.map(e => e.textContent)")
-    )
+    return grid_numbers(page.locator(".cf-grid").nth(which))
 
 
 def slide(page, letter: str, value: int) -> None:
@@ -487,7 +485,7 @@ def test_numbers_are_large_enough_and_fit_their_cells(visit, layer, width):
         cell, sizes, widths = root.evaluate(
             """root => {
                 const scale = root.getBoundingClientRect().width / root.viewBox.baseVal.width;
-                const labels = [...root.querySelectorAll('text')].filter(e => e.textContent);
+                const labels = [...root.querySelectorAll('tspan')];
                 return [20 * scale, labels.map(e => parseFloat(getComputedStyle(e).fontSize) * scale),
                     labels.map(e => e.getBoundingClientRect().width)];
             }"""

@@ -3,7 +3,7 @@ import re
 
 import numpy as np
 import pytest
-from browsing import check_layout, drive_by_keys, drive_by_pointer, in_javascript, says
+from browsing import check_layout, drive_by_keys, drive_by_pointer, grid_numbers, in_javascript, says
 from playwright.sync_api import Page, expect
 
 from convlab import kernels, ops
@@ -182,7 +182,7 @@ def shown(values) -> list[str]:
 
 
 def output(page: Page) -> list[str]:
-    return page.locator(".cfs-output svg text").all_text_contents()
+    return grid_numbers(page.locator(".cfs-output svg"))
 
 
 def test_first_view(visit):
@@ -224,7 +224,7 @@ def test_buttons(visit):
     whole = shown(true_output(IMAGE, kernels.sobel_x))
     everything.press("Space")
     says(page, "Output unit (1, 1)")
-    expect(page.locator(".cfs-output svg text").last).to_have_text(whole[-1])
+    expect(page.locator(".cfs-output svg tspan").last).to_have_text(whole[-1])
     assert output(page) == whole
     again.press("Enter")
     says(page, "Output unit (0, 0)")
@@ -284,7 +284,8 @@ def test_stride_padding_and_flip(visit):
     expect(page.locator(".cfs-output .cf-title")).to_have_text("output 2×2")
     expected = true_output(IMAGE, [[1, 2], [3, 4]], stride=3, padding=1, flip=True)
     assert output(page) == shown(expected)
-    assert page.locator(".cfs-padding").count() == 7 * 7 - 5 * 5
+    padding = page.locator(".cfs-padding").get_attribute("d")
+    assert padding.count("M") == 7 * 7 - 5 * 5
 
 
 def test_unit_stays_inside_when_the_output_shrinks(visit):
@@ -347,13 +348,13 @@ def test_text_is_large_enough_at_every_size(visit, width):
     for figure in page.locator("[data-convlab-figure]").all():
         figure.scroll_into_view_if_needed()
         says(figure, "Output")
-        sizes = figure.locator("svg text, input, p, label, select").evaluate_all(
+        sizes = figure.locator("svg tspan, .cfs-formula, input, p, label, select").evaluate_all(
             """all => all.map((one) => parseFloat(getComputedStyle(one).fontSize)
                 * (one.ownerSVGElement?.getScreenCTM().a ?? 1))"""
         )
         assert min(sizes) > 10.9
-        beyond = figure.locator("svg text").evaluate_all(
-            "all => all.filter((one) => one.getBBox().width > 20).map((one) => one.textContent)"
+        beyond = figure.locator("svg tspan, .cfs-formula").evaluate_all(
+            "all => all.filter((one) => one.getComputedTextLength() > 20).map((one) => one.textContent)"
         )
         assert beyond == []
 

@@ -267,7 +267,7 @@ def test_text_of_a_value_is_right_in_every_digit_it_shows(page):
         for high in (10.0 ** rng.uniform(-3, 3, 100)).tolist()
         for level, signed in zip(rng.integers(0, 129, 2), (False, True), strict=True)
     ]
-    texts = in_javascript(page, FeatureMapBrowser, "x.map((one) => m.text(...one))", vectors)
+    texts = in_javascript(page, FeatureMapBrowser, "x.map((one) => m.valueAt(...one))", vectors)
     for (level, (low, high)), text in zip(vectors, texts, strict=True):
         value, digits = low + level / 128 * (high - low), len(text.partition(".")[2])
         assert abs(float(text.replace("−", "-")) - value) <= 0.5001 * 10**-digits
@@ -472,8 +472,8 @@ def test_the_projection_lies_over_the_photo_on_request(visit, projected):
     assert drawn_on(page, stage) not in (first, photo_drawn)
     box.click()
     expect(box).not_to_be_checked()
-    assert drawn_on(page, stage) == photo_drawn
     expect(page.locator("[aria-live]")).not_to_contain_text("projection")
+    assert drawn_on(page, stage) == photo_drawn
 
 
 @pytest.mark.parametrize("width", [390, 1280])

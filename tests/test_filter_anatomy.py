@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from browsing import check_layout, drive_by_keys, drive_by_pointer, in_javascript, says
+from browsing import check_layout, drive_by_keys, drive_by_pointer, grid_numbers, in_javascript, says
 from playwright.sync_api import Page, expect
 
 from convlab import kernels, ops
@@ -143,7 +143,7 @@ def written(number: float) -> str:
 
 
 def numbers(page: Page, where: str) -> list[str]:
-    return page.locator(f"{where} text").all_text_contents()
+    return grid_numbers(page.locator(where))
 
 
 def total(active=(1, 1, 1)) -> np.ndarray:
@@ -165,10 +165,10 @@ def test_first_view(visit):
     tells(page, (1, 1))
     for c in range(3):
         row = f".cff-channel >> nth={c} >> svg"
-        assert numbers(page, f"{row} >> nth=0 >>") == [written(number) for number in IMAGE[c].ravel()]
-        assert numbers(page, f"{row} >> nth=1 >>") == [written(number) for number in KERNELS[c].ravel()]
-        assert numbers(page, f"{row} >> nth=2 >>") == [written(number) for number in PARTS[c].ravel()]
-    assert numbers(page, ".cff-stage") == [written(number) for number in total().ravel()]
+        assert numbers(page, f"{row} >> nth=0") == [written(number) for number in IMAGE[c].ravel()]
+        assert numbers(page, f"{row} >> nth=1") == [written(number) for number in KERNELS[c].ravel()]
+        assert numbers(page, f"{row} >> nth=2") == [written(number) for number in PARTS[c].ravel()]
+    assert numbers(page, ".cff-stage svg") == [written(number) for number in total().ravel()]
     assert page.locator(".cf-title b").all_text_contents() == ["5×5", "3×3", "3×3", "3×3"]
     expect(page.locator("figcaption")).to_have_text("Move it.")
 
@@ -196,12 +196,12 @@ def test_channels_are_switched_off_by_keyboard_and_by_pointer(visit):
     page = visit(build())
     page.get_by_label("green").press("Space")
     tells(page, (1, 1), (1, 0, 1))
-    assert numbers(page, ".cff-stage") == [written(number) for number in total((1, 0, 1)).ravel()]
+    assert numbers(page, ".cff-stage svg") == [written(number) for number in total((1, 0, 1)).ravel()]
     assert page.locator(".cff-channel.cff-off").count() == 1
     page.get_by_label("red").click()
     page.get_by_text("blue", exact=True).click()
     tells(page, (1, 1), (0, 0, 0))
-    assert numbers(page, ".cff-stage") == ["1"] * 9  # the bias alone
+    assert numbers(page, ".cff-stage svg") == ["1"] * 9  # the bias alone
     page.get_by_label("green").press("Space")
     tells(page, (1, 1), (0, 1, 0))
 
@@ -263,7 +263,7 @@ def test_text_is_large_enough(visit, width):
     for figure, least in zip(page.locator("[data-convlab-figure]").all(), (11, 9.4), strict=True):
         figure.scroll_into_view_if_needed()
         says(figure, "Unit")
-        sizes = figure.locator("svg text, p, label").evaluate_all(
+        sizes = figure.locator("svg tspan, p, label").evaluate_all(
             """all => all.map((one) => parseFloat(getComputedStyle(one).fontSize)
                 * (one.ownerSVGElement?.getScreenCTM().a ?? 1))"""
         )

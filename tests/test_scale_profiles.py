@@ -205,7 +205,7 @@ def test_fit_and_gaps(page):
     code = """x.map(([fields, objects, rule]) => [
         m.cover(fields, objects, rule),
         m.bins(fields, objects, rule),
-        fields.map((one) => m.range(one, rule)),
+        fields.map((one) => m.sizes(one, rule)),
     ])"""
     edges = 0
     for (fields, objects, rule), (cover, bins, ranges) in zip(

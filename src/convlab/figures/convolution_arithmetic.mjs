@@ -16,7 +16,6 @@ const MARKS = {
   tap: ["m2.5 2.5h15v15h-15z", "read by the unit"],
 };
 
-const range = (count) => [...Array(Math.max(count, 0)).keys()];
 const some = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 const outer = (counts) => counts.flatMap((row) => counts.map((column) => row * column));
 
@@ -127,12 +126,7 @@ function render({ model, el }) {
     if (!problem) update(model, Object.fromEntries(TRAITS.map(([letter, name]) => [name, wanted[letter]])));
   }
 
-  function mark(name, cells) {
-    const { side } = seen;
-    const d = cells.map((n) => `M${(n % side) * CELL} ${Math.floor(n / side) * CELL}${MARKS[name][0]}`).join("");
-    set(find(`.cf-grid .cfa-${name}`) ?? shape(find("svg"), "path", { class: `cfa-${name}` }), { d });
-  }
-
+  const mark = (name, cells) => grids[0].mark(`cfa-${name}`, cells, () => MARKS[name][0]);
   const place = () => model.get("unit").map((at) => Math.min(at, seen.outputs - 1));
 
   function paint() {

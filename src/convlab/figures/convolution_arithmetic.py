@@ -48,7 +48,8 @@ class ConvolutionArithmetic(Figure):
     description = (
         "The padded input of a convolution stands beside its output; numbers say how many windows read each "
         "pixel and how many pixels each output unit reads, and marks show pixels that no window reads. The "
-        "reader sets size, kernel size, stride, padding and dilation, and chooses an output unit."
+        "reader sets size, kernel size, stride, padding and dilation, can transpose it (with output "
+        "padding), and chooses an output unit."
     )
     parts = ("grid",)
 

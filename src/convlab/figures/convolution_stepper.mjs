@@ -45,7 +45,7 @@ export const equals = (value) =>
 
 const menu = (name) => `<label>${name}<select name="${name}"></select></label>`;
 const check = (name, label) => `<label class="cfs-switch"><input type="checkbox" name="${name}">${label}</label>`;
-const panel = (name, inside) => `<div class="cfs-${name}"><div class="cf-title">${name} <b></b></div>${inside}</div>`;
+const panel = (name, inside) => `<div class="cfs-${name}"><div class="cf-title"><i></i>${name} <b></b></div>${inside}</div>`;
 const stage = (name) =>
   panel(
     name,
@@ -84,7 +84,7 @@ function render({ model, el }) {
   for (const menu of el.querySelectorAll("select")) menu.append(...options[menu.name].map((name) => new Option(name)));
 
   let now, size, unit, number; // as painted: settings, shape of the output, unit, its number in reading order
-  let layout, input, taps, output; // the grids, drawn again for another layout
+  let layout, input, taps, formulas, output; // the grids, drawn again for another layout
   let visited; // numbers of units
 
   function build() {
@@ -92,12 +92,17 @@ function render({ model, el }) {
     const [rows, columns] = sizes(image);
     const wide = columns + 2 * padding;
     input = draw(find(".cfs-input svg"), [rows + 2 * padding, wide], SIDE);
-    const pixels = input.cells.map((_, i) => image[Math.floor(i / wide) - padding]?.[(i % wide) - padding]);
+    const pixel = (_, i) => image[Math.floor(i / wide) - padding]?.[(i % wide) - padding];
+    const pixels = Array.from({ length: input.count }, pixel);
     input.write(pixels.map((pixel) => pixel ?? 0));
-    input.mark(pixels.map((pixel) => (pixel === undefined ? "cfs-padding" : "")));
+    input.mark("cfs-padding", pixels.flatMap((pixel, i) => (pixel === undefined ? [i] : [])));
     input.outline("cfs-edge", [padding, padding, padding + rows, padding + columns]);
     taps = draw(find(".cfs-products svg"), sizes(kernel), PRODUCT);
-    for (const { label } of taps.cells) label.after(set(label.cloneNode(), { class: "cfs-formula" }));
+    formulas = kernel.flatMap((row, u) =>
+      row.map((_, v) =>
+        shape(find(".cfs-products svg"), "text", { class: "cfs-formula", x: (v + 0.5) * CELL, y: (u + 0.5) * CELL }),
+      ),
+    );
     output = draw(find(".cfs-output svg"), size, SIDE);
     const width = kernel[0].length;
     weights.style.gridTemplateColumns = `repeat(${width}, 44px)`;
@@ -127,7 +132,7 @@ function render({ model, el }) {
     const result = equals(sum(multiplied));
     taps.write(multiplied.map(({ product }) => product));
     multiplied.forEach(({ pixel, weight }, i) => {
-      taps.cells[i].label.nextSibling.textContent = `${text(pixel)} · ${text(weight)}`;
+      formulas[i].textContent = `${text(pixel)} · ${text(weight)}`;
     });
     find(".cfs-products p").textContent = `sum ${result}`;
 
@@ -177,7 +182,7 @@ function render({ model, el }) {
 
   const go = (unit) => update(model, { unit });
   buttons[0].addEventListener("click", () => {
-    const next = (number + 1) % output.cells.length;
+    const next = (number + 1) % output.count;
     go([Math.floor(next / size[1]), next % size[1]]);
   });
   buttons[1].addEventListener("click", () => {

@@ -4,7 +4,6 @@ const LAYERS = 5;
 const LEVELS = 8; // of shading
 const PHONE = 321; // pixels of cells
 
-const range = (count) => [...Array(count).keys()];
 const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 
 /** Where a unit's taps lie, with padding "same". */
@@ -103,7 +102,7 @@ function render({ model, el }) {
     const at = (n) => (n + 0.5) * CELL;
     const label = (x, y, name) => `<text x="${x}" y="${y}" class="${name}"></text>`;
     root.innerHTML =
-      `<path class="cf-cell" d="${lattice.join("")}"/>` +
+      `<path class="cf-lines" d="${lattice.join("")}"/>` +
       kinds.map((kind, n) => `<path class="${kind}" fill-opacity="${0.15 + 0.05 * n}"/>`).join("") +
       range(size).map((n) => label(-margin / 2, at(n)) + label(at(n), -margin / 2, "cfd-top")).join("") +
       range(size ** 2).map((i) => label(at(i % size), at(Math.floor(i / size)))).join("");

@@ -6,8 +6,6 @@ const VIEW = [-MARGIN, -MARGIN, WHOLE, WHOLE];
 const GREY = "000000 ffffff";
 const PURPLE_ORANGE = "2d004b 532687 8073ac b1aad1 d8daeb f7f7f6 fee0b6 fcb761 e08214 b25706 7f3b08";
 
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-
 /** A unit's field as [top, left, bottom, right], ends not included: all of it, and the part on the photo. */
 export function region({ start, jump, size, rows, columns }, [row, column]) {
   const [top, left] = [start[0] + row * jump[0], start[1] + column * jump[1]];
@@ -24,7 +22,7 @@ export function unitAt({ start, jump, size }, point, shape) {
 }
 
 /** The value that a stored level stands for, with no more digits than the levels resolve. */
-export function text(level, [low, high]) {
+export function valueAt(level, [low, high]) {
   const step = (high - low) / LEVELS;
   const digits = Math.max(0, Math.ceil(-Math.log10(step)) - 1);
   return (low + level * step).toFixed(digits).replace(/^-(?=.*[1-9])/, "−").replace("-", "");
@@ -41,7 +39,7 @@ export function describe(photo, layer, map, unit, level, [height, width]) {
   const rest = extent(whole) === extent(seen) ? "" : `; its field of ${extent(whole)} reaches beyond, into padding`;
   return [
     `${photo}, layer ${layer.name} (${layer.count} maps of ${layer.shape.join("×")}), map ${map.channel}, `,
-    `unit (${unit.join(", ")}): value ${text(level, map.scale)}`,
+    `unit (${unit.join(", ")}): value ${valueAt(level, map.scale)}`,
     `; sees ${all ? "the whole photo" : part}${rest}.`,
   ];
 }
@@ -150,14 +148,9 @@ async function render({ model, el }) {
     all(layers, ({ maps }) => all(maps, ({ views = [] }) => all(views, loadView))), // [layer][map][photo]
   ]);
 
-  el.classList.add("convlab-figure");
-  el.dataset.convlabFigure = "feature-map-browser";
-  el.dataset.lmSuppressShortcuts = "true"; // the arrow keys are ours, not JupyterLab's
-  el.innerHTML = PAGE;
-  const find = (selector) => el.querySelector(selector);
+  const find = prepare(el, "feature-map-browser", PAGE, model.get("caption"));
   const [photoStage, mapStage] = el.querySelectorAll(".cfb-stage");
   const titles = el.querySelectorAll(".cf-title b");
-  find("figcaption").textContent = model.get("caption");
 
   /** Everything about a selection that the drawing needs. */
   function look({ photo, layer, map, unit, view } = model.get("selection")) {
@@ -176,10 +169,7 @@ async function render({ model, el }) {
 
   function select(change) {
     const now = model.get("selection");
-    const next = { ...now, ...change };
-    if (JSON.stringify(next) === JSON.stringify(now)) return;
-    model.set("selection", next);
-    model.save_changes();
+    update(model, { selection: { ...now, ...change } });
   }
 
   let drawn = {};
@@ -205,7 +195,7 @@ async function render({ model, el }) {
       draw(mapStage.querySelector("canvas"), plane(m), shape, map.scale);
       draw(find(".cfb-legend canvas"), Array(LEVELS + 1).keys(), [1, LEVELS + 1], map.scale);
       const ends = el.querySelectorAll(".cfb-legend span");
-      ends.forEach((end, i) => (end.textContent = text(i * LEVELS, map.scale)));
+      ends.forEach((end, i) => (end.textContent = valueAt(i * LEVELS, map.scale)));
       find(".cfb-legend b").hidden = map.scale[0] === 0;
       titles[1].textContent = `map ${map.channel}, ${shape.join("×")} units`;
       Object.entries({ photo: p, layer: l, map: m }).forEach(([name, i]) => {
@@ -224,8 +214,6 @@ async function render({ model, el }) {
     paintPatch(picture, region(layer.field, unit).whole);
   }
 
-  const set = (element, attributes) =>
-    Object.entries(attributes).forEach((pair) => element.setAttribute(...pair));
   const place = (stage, names, x, y, width, height) =>
     names.forEach((name) => set(stage.querySelector(`.cfb-${name}`), { x, y, width, height }));
 
@@ -258,14 +246,6 @@ async function render({ model, el }) {
     context.drawImage(image, -left * scale, -top * scale, size[1] * scale, size[0] * scale);
   }
 
-  let waiting = 0; // however many events a frame brings, it paints once
-  const schedule = () => {
-    waiting ||= requestAnimationFrame(() => {
-      waiting = 0;
-      paint();
-    });
-  };
-
   /** Go to the same place in another layer: in the map last seen there, or the one that answers most. */
   function selectLayer(layer) {
     const now = look();
@@ -276,7 +256,6 @@ async function render({ model, el }) {
     select(there(chosen[layer.name] ?? first));
   }
 
-  find("form").addEventListener("submit", (event) => event.preventDefault());
   find("form").addEventListener("change", ({ target: { name, value, checked } }) => {
     if (name === "view") select({ view: checked });
     if (name === "photo") select({ photo: value });
@@ -289,35 +268,18 @@ async function render({ model, el }) {
     select({ unit: [Math.floor(best / layer.shape[1]), best % layer.shape[1]] });
   });
 
-  /** Follow the pointer; `toUnit` takes its place in the picture, from 0 to 1. */
-  function point(stage, toUnit) {
-    const follow = (event) => {
+  /** Explore a picture; `toUnit` takes a place in it, from 0 to 1, of a layer. */
+  function drive(stage, toUnit) {
+    const cellAt = ({ clientX, clientY }) => {
       const { left, top, width, height } = stage.getBoundingClientRect();
-      const at = [(event.clientY - top) / height, (event.clientX - left) / width];
-      select({ unit: toUnit(at.map((part) => (part * WHOLE - MARGIN) / SIDE), look().layer) });
+      const at = [(clientY - top) / height, (clientX - left) / width];
+      return toUnit(at.map((part) => (part * WHOLE - MARGIN) / SIDE), look().layer);
     };
-    stage.addEventListener("pointermove", follow);
-    stage.addEventListener("pointerdown", follow);
+    const drawn = () => ({ shape: look().layer.shape, cellAt });
+    explore(stage, drawn, () => look().unit, (unit) => select({ unit }));
   }
-  point(mapStage, (at, { shape }) => shape.map((count, axis) => clamp(Math.floor(at[axis] * count), 0, count - 1)));
-  point(photoStage, (at, { field, shape }) => unitAt(field, [at[0] * size[0], at[1] * size[1]], shape));
-
-  mapStage.addEventListener("keydown", (event) => {
-    const { unit, layer } = look();
-    const far = Math.max(...layer.shape);
-    const step = event.shiftKey ? Math.ceil(far / 10) : 1;
-    const move = {
-      ArrowUp: [-step, 0],
-      ArrowDown: [step, 0],
-      ArrowLeft: [0, -step],
-      ArrowRight: [0, step],
-      Home: [event.ctrlKey ? -far : 0, -far],
-      End: [event.ctrlKey ? far : 0, far],
-    }[event.key];
-    if (!move || event.altKey || event.metaKey) return;
-    event.preventDefault();
-    select({ unit: unit.map((i, axis) => clamp(i + move[axis], 0, layer.shape[axis] - 1)) });
-  });
+  drive(mapStage, (at, { shape }) => shape.map((count, axis) => clamp(Math.floor(at[axis] * count), 0, count - 1)));
+  drive(photoStage, (at, { field, shape }) => unitAt(field, [at[0] * size[0], at[1] * size[1]], shape));
 
   find(".cfb-view span").textContent = `Projection of the strongest unit (${rule})`;
   if (!rule) find(".cfb-view").remove();
@@ -326,12 +288,7 @@ async function render({ model, el }) {
   find(".cfb-layer .cf-choices").append(
     ...layers.map(({ name, count, shape }) => choice("layer", name, [count, ...shape].join("×"))),
   );
-  paint();
-  model.on("change:selection", schedule);
-  return () => {
-    model.off("change:selection", schedule);
-    cancelAnimationFrame(waiting);
-  };
+  return keepPainted(model, ["selection"], paint);
 }
 
 export default { render };

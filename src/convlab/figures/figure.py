@@ -31,9 +31,9 @@ _FRAME = """\
 
 
 def _read(name: str) -> str:
-    """A front-end file without its indentation and its lines of comment, which no page needs."""
+    """A front-end file without its indentation, empty lines and short comments, which no page needs."""
     source = (_FOLDER / name).read_text(encoding="utf-8")
-    return re.sub(r"^[ \t]*(?:(?://.*|/\*.*\*/)\n)?", "", source, flags=re.MULTILINE)
+    return re.sub(r"^\s*(?:/\*.*\*/\n)?|[ \t]*// .*$", "", source, flags=re.MULTILINE)
 
 
 class Figure(AnyWidget):
@@ -48,7 +48,9 @@ class Figure(AnyWidget):
       Arithmetic stands in exported functions, which the tests check against Python.
     - `my_figure.css`: its own classes only, on the variables and parts of `figure.css`.
 
-    With `parts = ("grid",)` the module and style of that name stand before its own.
+    `figure.mjs` and `figure.css` stand before them: what all figures share.
+
+    With `parts = ("grid",)` the module and style of that name come next.
 
     A live notebook shows the widget. Elsewhere a reader gets HTML: the front end, the state as JSON, and
     `host.mjs`, which starts the one with the other. All that depends on the machine is in the JSON.
@@ -62,9 +64,9 @@ class Figure(AnyWidget):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "front_end" in cls.__dict__:
-            names = (*cls.parts, cls.front_end)
+            names = ("figure", *cls.parts, cls.front_end)
             cls._esm = "".join(_read(f"{name}.mjs") for name in names)
-            cls._css = "".join(_read(f"{name}.css") for name in ("figure", *names))
+            cls._css = "".join(_read(f"{name}.css") for name in names)
         super().__init_subclass__(**kwargs)
 
     def state(self) -> dict[str, Any]:

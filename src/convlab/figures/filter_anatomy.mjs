@@ -45,13 +45,13 @@ const PAGE = `
 <div class="cff-parts">
   <div class="cff-rows">
     <div class="cff-row">
-      <div class="cf-title cff-input">Channel <b></b></div>
-      <div class="cf-title cff-kernel">Kernel <b></b></div>
+      <div class="cf-title"><i></i>Channel <b></b></div>
+      <div class="cf-title cff-kernel"><i></i>Kernel <b></b></div>
       <div class="cf-title">Its map <b></b></div>
     </div>
   </div>
   <div>
-    <div class="cf-title cff-output">Output: sum of the maps + bias <b></b></div>
+    <div class="cf-title cff-output"><i></i>Output: sum of the maps + bias <b></b></div>
     <div class="cff-stage" data-drive="keys" tabindex="0" role="application"
       aria-label="Output: arrow keys move the unit, Home and End to the ends of the row"><svg class="cf-grid"></svg></div>
     <p aria-live="polite"></p>

@@ -102,13 +102,6 @@ function render({ model, el }) {
     root.drawn.write(values, reach);
   }
 
-  /** Over some cells of a grid, draw what pen(y, x, cell) gives. */
-  function over(root, name, cells, pen) {
-    const columns = root.drawn.shape[1];
-    const path = root.querySelector(`.${name}`) ?? shape(root, "path", { class: name });
-    set(path, { d: cells.map((at) => pen(...cell(at, columns).map((i) => i * CELL), at)).join("") });
-  }
-
   function paint() {
     const state = look();
     const { image, kernel_size: kernel, stride, mode, shift, unit } = state;
@@ -123,18 +116,19 @@ function render({ model, el }) {
     draw(input, whole, flat, reach);
     draw(back, whole, unpool(now, flat.length, mode), reach);
     draw(output, now.shape, now.values, mode === "sum" ? undefined : reach);
-    input.drawn.mark(shifted(image, shift, null).flat().map((value) => (value === null ? "cfp-moved" : "")));
+    const empty = shifted(image, shift, null).flat().flatMap((value, i) => (value === null ? [i] : []));
+    input.drawn.mark("cfp-moved", empty);
     for (const root of [input, back]) {
-      over(root, "cfp-unread", unread, (y, x) => `M${x + 1} ${y + 6}l5-5M${x + 14} ${y + 19}l5-5`);
+      root.drawn.mark("cfp-unread", unread, () => "m1 6l5-5m8 18l5-5");
       root.drawn.outline("cf-kernel", box(unit.map((i) => i * stride), kernel));
       root.drawn.outline("cf-output", mode === "max" && box(cell(now.switches[at], whole[1]), 1));
     }
-    over(input, "cfp-dot", now.switches, (y, x) => `M${x + 16} ${y + 16}h0`);
-    over(output, "cfp-tick", same, (y, x) => `M${x + 2.5} ${y + 15}l1.8 2 2.9-4`);
-    over(output, "cfp-place", [...now.switches.keys()], (y, x, i) => {
+    input.drawn.mark("cfp-dot", now.switches, () => "m16 16h0");
+    output.drawn.mark("cfp-tick", same, () => "m2.5 15l1.8 2 2.9-4");
+    output.drawn.mark("cfp-place", [...now.switches.keys()], (i) => {
       const side = 6 / kernel;
       const [v, u] = cell(now.windows[i].indexOf(now.switches[i]), kernel).map((n) => n * side);
-      return `M${x + 11.5} ${y + 11.5}h7v7h-7zm.5.5v6h6v-6zm${u} ${v}h${side}v${side}h${-side}z`;
+      return `m11.5 11.5h7v7h-7zm.5.5v6h6v-6zm${u} ${v}h${side}v${side}h${-side}z`;
     });
     output.drawn.outline("cf-output", box(unit, 1));
 

@@ -8,10 +8,7 @@ const SLIDERS = [
   ["input pixels", 1, 32],
 ];
 
-const range = (count) => [...Array(Math.ceil(count)).keys()];
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const some = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
-const text = (value) => String(Math.round(value * 100) / 100).replace("-", "−");
 
 /** Each map, the input first, by the recurrences for field r, jump j and start. */
 export function follow(size, layers) {
@@ -116,15 +113,11 @@ const PAGE = `<figure><form><div class="cft-both">
 <p role="alert"></p></form><figcaption></figcaption></figure>`;
 
 function render({ model, el }) {
-  el.classList.add("convlab-figure");
-  el.dataset.convlabFigure = "receptive-field-tracer";
-  el.dataset.lmSuppressShortcuts = "true"; // the arrow keys are ours, not JupyterLab's
-  el.innerHTML = PAGE;
+  prepare(el, "receptive-field-tracer", PAGE, model.get("caption"));
   const all = (selector) => el.querySelectorAll(selector);
-  const [form, stage, svg, table, legend, alert, caption] = all("form, .cft-stage, svg, tbody, legend, [role=alert], figcaption");
-  caption.textContent = model.get("caption");
+  const [form, stage, svg, table, legend, alert] = all("form, .cft-stage, svg, tbody, legend, [role=alert]");
   let edited = model.get("layers").length; // the layer that the controls change
-  let [width, waiting, held, drawn] = [600, 0, false, ""];
+  let [width, held, drawn] = [600, false, ""];
   let maps, rows, low, scale; // of the drawing
 
   const look = () => ["size", "layers"].map((name) => model.get(name));
@@ -134,12 +127,7 @@ function render({ model, el }) {
   };
   const place = () => inside(model.get("unit"), maps);
 
-  function go(unit, changes) {
-    for (const [name, value] of Object.entries({ ...changes, unit })) {
-      if (JSON.stringify(value) !== JSON.stringify(model.get(name))) model.set(name, value);
-    }
-    model.save_changes();
-  }
+  const go = (unit, changes) => update(model, { ...changes, unit });
 
   function change(size, layers, unit = place()) {
     const problem = trouble(size, layers);
@@ -183,18 +171,9 @@ function render({ model, el }) {
     });
     return box(n, unit) + strokes.join("");
   };
-  const draw = (path, parts) => path.setAttribute("d", parts.join(""));
-  const shape = (name, style) => {
-    const made = svg.appendChild(document.createElementNS(svg.namespaceURI, name));
-    made.setAttribute("class", `cft-${style}`);
-    return made;
-  };
-  const label = (style, left, bottom) => {
-    const made = shape("text", style);
-    made.setAttribute("x", left);
-    made.setAttribute("y", bottom);
-    return made;
-  };
+  const draw = (path, parts) => set(path, { d: parts.join("") });
+  const path = (style) => shape(svg, "path", { class: `cft-${style}` });
+  const label = (style, x, y) => shape(svg, "text", { class: `cft-${style}`, x, y });
 
   /** What stays while the unit moves: axis, cells, table. */
   function lay([size, layers]) {
@@ -206,13 +185,13 @@ function render({ model, el }) {
     svg.replaceChildren();
     const step = scale < 9 ? 10 : 5;
     for (const n of range(size / step)) label("tick", x(n * step), 12).textContent = n * step;
-    draw(shape("path", "border"), [-0.5, size - 0.5].map((at) => `M${x(at)} 18V${y(layers.length) + SIDE}`));
+    draw(path("border"), [-0.5, size - 0.5].map((at) => `M${x(at)} 18V${y(layers.length) + SIDE}`));
     rows = maps.map(({ length }, n) => {
-      const window = shape("path", "window");
-      draw(shape("path", "unit"), range(length).map((unit) => box(n, unit)));
-      return { window, cut: shape("path", "cut"), read: shape("path", n ? "read" : "pixel") };
+      const window = path("window");
+      draw(path("unit"), range(length).map((unit) => box(n, unit)));
+      return { window, cut: path("cut"), read: path(n ? "read" : "pixel") };
     });
-    rows.chosen = shape("path", "chosen");
+    rows.chosen = path("chosen");
     rows.forEach((row, n) => (row.label = label("label", 0, y(n) - 5)));
     if (table.rows.length !== maps.length) {
       table.innerHTML = maps.map((_, n) => `<tr><th scope="row">${n ? tile("layer", n, "") : "input"}</th>${"<td></td>".repeat(9)}</tr>`).join("");
@@ -272,7 +251,6 @@ function render({ model, el }) {
     edited = at(event)[0] || edited;
     control();
   });
-  form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", ({ target: { name, value } }) => {
     const [size, layers] = look();
     if (name === "layer") {
@@ -288,24 +266,15 @@ function render({ model, el }) {
   adding.addEventListener("click", () => replace(model.get("layers").toSpliced(edited, 0, ["conv", 3, 1, 1, 1]), edited + 1));
   removing.addEventListener("click", () => replace(model.get("layers").toSpliced(edited - 1, 1), edited));
 
-  const schedule = () => {
-    waiting ||= requestAnimationFrame(() => {
-      waiting = 0;
-      paint();
-    });
-  };
-  const events = ["size", "layers", "unit"].map((name) => `change:${name}`);
-  for (const event of events) model.on(event, schedule);
+  const stop = keepPainted(model, ["size", "layers", "unit"], paint);
   const watch = new ResizeObserver(([{ contentRect }]) => {
     width = contentRect.width || width;
     paint();
   });
-  paint();
   watch.observe(stage);
   return () => {
-    for (const event of events) model.off(event, schedule);
+    stop();
     watch.disconnect();
-    cancelAnimationFrame(waiting);
   };
 }
 

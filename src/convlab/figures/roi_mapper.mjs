@@ -3,16 +3,7 @@ const BINS = 7; // a side of the output has at most as many
 const LEAST = 20; // pixels of a side of the box: less could round to a cell outside of the map
 const SIDES = ["left", "top", "right", "bottom"];
 
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-const range = (count) => [...Array(count).keys()];
 const sum = (values) => values.reduce((all, value) => all + value, 0);
-
-/** A number with at most two decimals and a true minus sign. */
-const text = (value) => String(Math.round(value * 100) / 100).replace("-", "−");
-
-const set = (element, attributes) => {
-  for (const pair of Object.entries(attributes)) element.setAttribute(...pair);
-};
 
 /** The nearest integer, and of two the larger: C's `round` where nothing is negative. */
 const round = (number) => Math.floor(number) + (number % 1 >= 0.5);
@@ -129,13 +120,8 @@ ${stage("Map: point at a bin", 'aria-label="Bins: arrow keys choose one"', `<can
 <div aria-live="polite"><p></p><p></p></div></form><figcaption></figcaption></figure>`;
 
 function render({ model, el }) {
-  el.classList.add("convlab-figure");
-  el.dataset.convlabFigure = "roi-mapper";
-  el.dataset.lmSuppressShortcuts = "true"; // the arrow keys are ours, not JupyterLab's
-  el.innerHTML = PAGE;
-  const find = (part) => el.querySelector(part);
+  const find = prepare(el, "roi-mapper", PAGE, model.get("caption"));
   const all = (part) => [...el.querySelectorAll(part)];
-  find("figcaption").textContent = model.get("caption");
   const photo = model.get("photo");
   const [height, width] = photo.size;
   const [stages, paths, lives] = [".cfm-stage", ".cfm-stage path", "[aria-live] p"].map(all);
@@ -195,12 +181,6 @@ function render({ model, el }) {
     describe(state, seen).forEach((words, n) => (lives[n].textContent = words));
   }
 
-  function update(changes) {
-    for (const [name, value] of Object.entries(changes)) {
-      if (String(value) !== String(model.get(name))) model.set(name, value);
-    }
-    model.save_changes();
-  }
   const pixelAt = (svg, { clientX, clientY }) => {
     const { left, top, width: wide, height: tall } = svg.getBoundingClientRect();
     return [Math.round(((clientX - left) / wide) * width), Math.round(((clientY - top) / tall) * height)];
@@ -214,7 +194,7 @@ function render({ model, el }) {
       const most = high ? [width, height][n % 2] - to : to - LEAST - from;
       return which.includes(n) ? number + clamp(step[n % 2], least, most) : number;
     });
-    update({ box: next });
+    update(model, { box: next });
   }
 
   let drag;
@@ -238,7 +218,7 @@ function render({ model, el }) {
       event.preventDefault();
       go(step);
     });
-  const go = (bin) => update({ bin: bin.map((at) => clamp(at, 0, model.get("bins") - 1)) });
+  const go = (bin) => update(model, { bin: bin.map((at) => clamp(at, 0, model.get("bins") - 1)) });
   onKeys(stages[0], (step) => change(model.get("box"), step));
   onKeys(stages[1], ([x, y]) => go([model.get("bin")[0] + y, model.get("bin")[1] + x]));
   const point = (event) => {
@@ -255,23 +235,10 @@ function render({ model, el }) {
       return (note.textContent = `1 to ${BINS} bins; the box at least ${LEAST}×${LEAST} whole pixels, on the photo of ${width}×${height}.`);
     }
     const bin = model.get("bin").map((at) => Math.min(at, bins - 1));
-    update({ box, bins, bin, stride: +select.value });
+    update(model, { box, bins, bin, stride: +select.value });
   });
   find("form").addEventListener("focusout", paint);
-  let waiting = 0;
-  const schedule = () => {
-    waiting ||= requestAnimationFrame(() => {
-      waiting = 0;
-      paint();
-    });
-  };
-  for (const name of TRAITS) model.on(`change:${name}`, schedule);
-  find("form").addEventListener("submit", (event) => event.preventDefault());
-  paint();
-  return () => {
-    for (const name of TRAITS) model.off(`change:${name}`, schedule);
-    cancelAnimationFrame(waiting);
-  };
+  return keepPainted(model, TRAITS, paint);
 }
 
 export default { render };

@@ -5,10 +5,10 @@ const LANES = 4; // side by side
 const percent = (part, all) => `${Math.round((100 * part) / all)}\u00a0%`;
 
 /** The smallest and the largest size, in whole pixels, that fit a map of this field. */
-export const range = (field, [a, b]) => [Math.ceil(field / b - 1e-9), Math.floor(field / a + 1e-9)];
+export const sizes = (field, [a, b]) => [Math.ceil(field / b - 1e-9), Math.floor(field / a + 1e-9)];
 
 const fits = (size, fields, rule) =>
-  fields.some((field) => range(field, rule)[0] <= size && size <= range(field, rule)[1]);
+  fields.some((field) => sizes(field, rule)[0] <= size && size <= sizes(field, rule)[1]);
 
 /** How many objects, [size, count] with sizes rising, fit one of these fields; runs of sizes that don't. */
 export function cover(fields, objects, rule) {
@@ -115,7 +115,7 @@ function render({ model, el }) {
     line.replaceChildren(
       ...used.map(({ map, field, jump }, i) => {
         const row = document.createElement("tr");
-        const told = [i + 1, map, field, jump, range(field, rule).join("–"), share(field)];
+        const told = [i + 1, map, field, jump, sizes(field, rule).join("–"), share(field)];
         for (const part of told) row.insertCell().textContent = part;
         return row;
       }),
@@ -127,7 +127,7 @@ function render({ model, el }) {
     note.textContent = "";
     const gaps = total.gaps.map(([from, to, count]) => `${from === to ? from : `${from} to ${to}`} (${percent(count, total.all)})`);
     lives[0].textContent = `${name}, ${chosen}, layer ${at + 1} of ${layers.length}: field ${size}, jump ${jump}; \
-fits sizes ${range(size, rule).join(" to ")}, ${share(size)} of the objects.`;
+fits sizes ${sizes(size, rule).join(" to ")}, ${share(size)} of the objects.`;
     lives[1].textContent = `Maps in use: ${maps.join(", ") || "none"}. ${total.fit} of ${total.all} objects fit \
 (${percent(total.fit, total.all)})${gaps.length ? `; in a gap: sizes ${gaps.join(", ")}` : ""}.`;
   }
@@ -136,8 +136,9 @@ fits sizes ${range(size, rule).join(" to ")}, ${share(size)} of the objects.`;
     look();
     const maps = layers.map(([map]) => map).filter((map, n) => model.get("maps").includes(map) !== (n === at));
     if (maps.length <= MOST) return update(model, { maps });
+    // after a painting that may be on its way, which takes messages off
+    requestAnimationFrame(() => (note.textContent = `At most ${MOST} maps can be in use.`));
     paint();
-    note.textContent = `At most ${MOST} maps can be in use.`;
   }
   const go = ([, to]) => update(model, { layer: layers[clamp(to, 0, layers.length - 1)][0] });
   const cellAt = ({ clientX }) => {
@@ -170,7 +171,7 @@ fits sizes ${range(size, rule).join(" to ")}, ${share(size)} of the objects.`;
   form.addEventListener("focusout", paint);
   list.replaceChildren(...profiles.map((one) => new Option(one.name)));
   find(".cf-title + .cf-title").textContent = `${cover([], objects, []).all} objects by size`;
-  find(".cfr-axis").innerHTML = Array.from({ length: high - low + 1 }, (_, n) => `<span style="top:${n * OCTAVE - 8}px">${2 ** (high - n)}</span>`).join("");
+  find(".cfr-axis").innerHTML = range(high - low + 1).map((n) => `<span style="top:${n * OCTAVE - 8}px">${2 ** (high - n)}</span>`).join("");
   bars.style.height = `${height}px`;
   set(root, { height });
   return keepPainted(model, ["network", "layer", "maps", "rule"], paint);

@@ -88,7 +88,6 @@ class ScaleProfiles(Figure):
 
     _maps_of = ""
     front_end = "scale_profiles"
-    parts = ("grid",)
     description = (
         "The receptive field of every layer of a network, growing with depth, beside a histogram of object "
         "sizes on the same scale. The reader chooses maps and a rule for which sizes fit which field; sizes "
