@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from convlab import ops
-from convlab.regions import project_box, roi_align, roi_pool
+from convlab.regions import project_box, roi_align, roi_pool, share_inside
 
 
 def c_round(number):
@@ -279,3 +279,45 @@ def test_arguments_of_one_of_them():
         project_box((1, 2, 0, 3), 1)
     with pytest.raises(ValueError, match="`spatial_scale` must be positive"):
         project_box((1, 2, 3, 4), 0)
+
+
+# share_inside --------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32), st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 2, 8]))
+@settings(max_examples=60, deadline=None)
+def test_a_share_is_what_a_count_of_pixels_gives(seed, height, width, stride):
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-5, 6, (2, 3, height, width))
+    corners = rng.integers(-3, (width * stride + 4, height * stride + 4), (2, 4, 2, 2))
+    boxes = np.concatenate([corners.min(2), corners.max(2)], axis=2)  # (2, 4, 4)
+    shares = share_inside(x, boxes, spatial_scale=1 / stride)
+    pixels = np.maximum(x, 0).repeat(stride, axis=2).repeat(stride, axis=3)
+    for number, (image, box) in enumerate([(n, box) for n in range(2) for box in boxes[n]]):
+        x1, y1, x2, y2 = np.maximum(box, 0)
+        inside, total = pixels[image, :, y1:y2, x1:x2].sum((1, 2)), pixels[image].sum((1, 2))
+        expected = [a / b if b else math.nan for a, b in zip(inside, total, strict=True)]
+        np.testing.assert_allclose(shares[number], expected, atol=1e-12)
+
+
+def test_shares_of_boxes_that_tile_the_image_add_up_to_one():
+    x = np.abs(np.random.default_rng(0).normal(size=(1, 5, 4, 4)))
+    tiles = [(a, b, a + 7.5, b + 8) for a in (0, 7.5, 15, 22.5) for b in (0, 8, 16)]  # beyond the border, too
+    np.testing.assert_allclose(share_inside(x, [tiles], spatial_scale=1 / 6).sum(0), 1)
+
+
+def test_a_share_is_counted_in_parts_of_cells():
+    assert share_inside([[[[1.0, 1.0]]]], [[[2, 0, 3, 4]]], spatial_scale=1 / 4)[0, 0] == 0.125
+
+
+@pytest.mark.parametrize(
+    ("x", "boxes", "scale"),
+    [
+        (np.ones((1, 2, 2)), [[[0, 0, 1, 1]]], 1),
+        (np.ones((1, 1, 2, 2)), [[[1, 0, 0, 1]]], 1),
+        (np.ones((1, 1, 2, 2)), [[[0, 0, 1, 1]]], 0),
+    ],
+)
+def test_a_share_needs_maps_boxes_and_a_scale(x, boxes, scale):
+    with pytest.raises(ValueError, match="`"):
+        share_inside(x, boxes, spatial_scale=scale)

@@ -198,6 +198,57 @@ def roi_align(
     return y.transpose(0, 3, 1, 2)
 
 
+def share_inside(x: ArrayLike, boxes: Sequence[ArrayLike] | Array, *, spatial_scale: float) -> Array:
+    """Share of the positive response of each map that lies in each box.
+
+    Each unit's value is spread evenly over its cell, the pixels from i·stride to (i + 1)·stride, and values
+    below 0 count as 0. A map that is even has in a box that box's share of the area.
+
+    Parameters
+    ----------
+    x : (N, C, H, W)
+    boxes : one (K, 4) array per image, rows (x1, y1, x2, y2) in pixels; K may differ, and may be 0
+    spatial_scale : 1 / stride of the map
+
+    Returns
+    -------
+    (ΣK, C), float64
+        The boxes of the first image come first. NaN where a map has no positive value.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a box has x2 < x1 or y2 < y1, or a number is not finite.
+    TypeError
+        If `x` does not hold real numbers.
+
+    >>> share_inside([[[[1, 3], [-5, 4]]]], [[[0, 0, 4, 8], [4, 2, 8, 4]]], spatial_scale=1 / 4)
+    array([[0.125 ],
+           [0.1875]])
+    """
+    maps, per_image = _check(x, boxes)
+    scale = _scale(spatial_scale)
+    positive = np.maximum(maps, 0).astype(np.float64)  # (N, C, H, W)
+    shares = [np.empty((0, maps.shape[1]))]
+    for image, its_boxes in zip(positive, per_image, strict=True):
+        columns, rows = (
+            _overlaps(its_boxes[:, axis::2] * scale, size)
+            for axis, size in enumerate((maps.shape[3], maps.shape[2]))
+        )  # (K, W) and (K, H)
+        strips = rows @ image  # (C, K, W)
+        total = image.sum((1, 2))
+        inside = (strips * columns).sum(2).T  # (K, C)
+        shares.append(np.divide(inside, total, out=np.full(inside.shape, np.nan), where=total > 0))
+    return np.concatenate(shares)
+
+
+def _overlaps(ends: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Which part of each cell lies between two ends (K, 2), in cells: (K, size)."""
+    cells = np.arange(size)
+    parts: NDArray[np.float64] = np.minimum(ends[:, 1:], cells + 1) - np.maximum(ends[:, :1], cells)
+    return parts.clip(0, 1)
+
+
 def _bins(first: int, last: int, count: int, size: int) -> list[tuple[int, int]]:
     """Start and stop of the bins of cells first … last, both included, cut to a map of `size` cells."""
     cells = last - first + 1
