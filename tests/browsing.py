@@ -5,8 +5,9 @@ keys move, `data-drive="pointer"` on what a pointer explores, `aria-live` on the
 """
 
 import base64
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import notebooks
@@ -118,6 +119,27 @@ def grid_numbers(grid: Locator) -> list[str]:
 def says(root: Page | Locator, text: str) -> None:
     """Wait until a figure tells this text."""
     expect(root.locator("[aria-live]")).to_contain_text(text)
+
+
+def walk(page: Page, rows: int, columns: int) -> Iterator[tuple[int, int]]:
+    """Send the unit of a map along its borders by keys; give where it must be after each."""
+    page.locator("[data-drive=keys]").first.focus()
+    right, bottom = columns - 1, rows - 1
+    far = min(1 + math.ceil(max(rows, columns) / 10), bottom)
+    for key, unit in [
+        ("Control+Home", (0, 0)),
+        ("ArrowUp", (0, 0)),
+        ("ArrowRight", (0, 1)),
+        ("ArrowDown", (1, 1)),
+        ("Shift+ArrowDown", (far, 1)),
+        ("End", (far, right)),
+        ("ArrowRight", (far, right)),
+        ("ArrowLeft", (far, right - 1)),
+        ("Home", (far, 0)),
+        ("Control+End", (bottom, right)),
+    ]:
+        page.keyboard.press(key)
+        yield unit
 
 
 def check_refusal(build: Callable[..., Figure], changes: dict[str, object], message: str) -> None:

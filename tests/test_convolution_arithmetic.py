@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from browsing import check_layout, drive_by_keys, drive_by_pointer, grid_numbers, in_javascript, says
+from browsing import check_layout, grid_numbers, in_javascript, says, walk
 from playwright.sync_api import expect
 from traitlets import TraitError
 
@@ -324,19 +324,7 @@ def test_taps_are_drawn_with_their_holes(visit):
 
 def test_arrow_keys_move_the_unit(visit):
     page = visit(ConvolutionArithmetic(size=7, kernel_size=3))
-    page.locator("[data-drive=keys]").focus()
-    for key, unit in [
-        ("ArrowUp", (0, 0)),
-        ("ArrowRight", (0, 1)),
-        ("ArrowDown", (1, 1)),
-        ("End", (1, 4)),
-        ("ArrowRight", (1, 4)),
-        ("ArrowLeft", (1, 3)),
-        ("Control+End", (4, 4)),
-        ("Home", (4, 0)),
-        ("Control+Home", (0, 0)),
-    ]:
-        page.keyboard.press(key)
+    for unit in walk(page, 5, 5):
         says(page, f"Unit {unit} begins")
 
 
@@ -428,13 +416,10 @@ def test_impossible_layers_are_explained_and_the_drawing_stays(visit, start, mov
 def test_pointer_and_touch_choose_the_unit(visit):
     figure = ConvolutionArithmetic(size=7, kernel_size=3, stride=2, padding=1)
     page = visit(figure, viewport={"width": 1280, "height": 1000})
-    drive_by_keys(page.locator("[data-convlab-figure]"))
-    drive_by_pointer(page.locator("[data-convlab-figure]"), touch=False)
     box = page.locator("[data-drive=pointer]").bounding_box()
     page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.6 * box["height"])
     says(page, "Unit (2, 3)")
     page = visit(figure, **PHONE, has_touch=True, is_mobile=True)
-    drive_by_pointer(page.locator("[data-convlab-figure]"), touch=True)
     box = page.locator("[data-drive=pointer]").bounding_box()
     page.touchscreen.tap(box["x"] + 0.9 * box["width"], box["y"] + 0.1 * box["height"])
     says(page, "Unit (0, 3)")

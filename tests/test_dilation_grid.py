@@ -4,15 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from browsing import (
-    check_layout,
-    check_nonsense,
-    check_refusal,
-    drive_by_keys,
-    drive_by_pointer,
-    in_javascript,
-    says,
-)
+from browsing import check_layout, check_nonsense, check_refusal, in_javascript, says, walk
 from playwright.sync_api import Page, expect
 
 from convlab import ops
@@ -275,16 +267,7 @@ def test_nonsense_in_a_field_changes_nothing(visit, nonsense):
 
 def test_unit_by_keyboard(visit):
     page = visit(build())
-    page.locator("[data-drive=keys]").focus()
-    for key, unit in [
-        ("Control+Home", (0, 0)),
-        ("ArrowUp", (0, 0)),
-        ("ArrowRight", (0, 1)),
-        ("ArrowDown", (1, 1)),
-        ("End", (1, 20)),
-        ("Control+End", (20, 20)),
-    ]:
-        page.keyboard.press(key)
+    for unit in walk(page, 21, 21):
         says(page, f"Output unit {unit}:")
         for part, at in zip((numbers(page)[0:42:2], numbers(page)[1:42:2]), unit, strict=True):
             assert [int(number or 0) for number in part] == true_axis([2, 2, 2], 3, 21, at).tolist()
@@ -303,9 +286,6 @@ def test_pointer_and_touch(visit):
         says(page, f"Output unit ({row}, {column})")
     page.mouse.move(box["x"] + 1, box["y"] + 1)
     says(page, "Output unit (0, 0)")  # the nearest
-    page = visit(build(), viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    drive_by_keys(page.locator("[data-convlab-figure]"))
-    drive_by_pointer(page.locator("[data-convlab-figure]"), touch=True)
 
 
 def test_two_figures_are_independent(visit):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import check_layout, in_javascript, says
+from browsing import check_layout, in_javascript, says, walk
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -314,20 +314,7 @@ def test_drawn_map_is_the_map(visit, widget):
 
 def test_keyboard(visit, widget):
     page = visit(widget)
-    page.locator("[data-drive=keys]").focus()
-    for key, unit in [
-        ("Control+Home", (0, 0)),
-        ("ArrowUp", (0, 0)),
-        ("ArrowRight", (0, 1)),
-        ("ArrowDown", (1, 1)),
-        ("Shift+ArrowDown", (3, 1)),
-        ("End", (3, 13)),
-        ("ArrowRight", (3, 13)),
-        ("ArrowLeft", (3, 12)),
-        ("Home", (3, 0)),
-        ("Control+End", (13, 13)),
-    ]:
-        page.keyboard.press(key)
+    for unit in walk(page, 14, 14):
         says(page, f"unit {unit}:")
     page.get_by_role("button", name="strongest").press("Enter")
     says(page, f"unit {tuple(widget.selection['unit'])}:")

@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from browsing import check_layout, drive_by_keys, drive_by_pointer, grid_numbers, in_javascript, says
+from browsing import check_layout, grid_numbers, in_javascript, says, walk
 from playwright.sync_api import Page, expect
 
 from convlab import kernels, ops
@@ -175,16 +175,7 @@ def test_first_view(visit):
 
 def test_keyboard_moves_all_windows_together(visit):
     page = visit(build())
-    page.locator("[data-drive=keys]").focus()
-    for key, unit in [
-        ("Control+Home", (0, 0)),
-        ("ArrowUp", (0, 0)),
-        ("ArrowDown", (1, 0)),
-        ("End", (1, 2)),
-        ("ArrowLeft", (1, 1)),
-        ("Control+End", (2, 2)),
-    ]:
-        page.keyboard.press(key)
+    for unit in walk(page, 3, 3):
         tells(page, unit)
         places = page.locator(".cf-frame:not(.cf-kernel)").evaluate_all(
             "all => all.map((one) => ['y', 'x'].map((name) => one.getAttribute(name) / 20))"
@@ -220,16 +211,6 @@ def test_pointer_on_every_map(visit):
         x, y = (box[key] + (2 + (cell[i] + 0.5) * 20) * length for key, i in (("x", 1), ("y", 0)))
         page.mouse.move(x, y)
         tells(page, unit)
-
-
-@pytest.mark.parametrize("touch", [False, True])
-def test_common_drives(visit, touch):
-    size = {"width": 390, "height": 844} if touch else {"width": 1280, "height": 900}
-    page = visit(build(), viewport=size, has_touch=touch)
-    says(page, "Unit")
-    figure = page.locator("[data-convlab-figure]")
-    drive_by_keys(figure)
-    drive_by_pointer(figure, touch)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

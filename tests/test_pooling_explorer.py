@@ -3,16 +3,7 @@ import re
 
 import numpy as np
 import pytest
-from browsing import (
-    check_layout,
-    check_nonsense,
-    check_refusal,
-    drive_by_keys,
-    drive_by_pointer,
-    grid_numbers,
-    in_javascript,
-    says,
-)
+from browsing import check_layout, check_nonsense, check_refusal, grid_numbers, in_javascript, says, walk
 from playwright.sync_api import expect
 
 from convlab import ops
@@ -274,17 +265,7 @@ def test_average_and_sum(visit):
 
 def test_output_by_keyboard(visit):
     page = visit(build())
-    page.locator("[data-drive=keys]").focus()
-    for key, unit in [
-        ("Control+Home", (0, 0)),
-        ("ArrowUp", (0, 0)),
-        ("ArrowRight", (0, 1)),
-        ("ArrowDown", (1, 1)),
-        ("End", (1, 3)),
-        ("ArrowRight", (1, 3)),
-        ("Control+End", (3, 3)),
-    ]:
-        page.keyboard.press(key)
+    for unit in walk(page, 4, 4):
         says(page, f"Output {unit}:")
 
 
@@ -357,9 +338,6 @@ def test_pointer_and_touch(visit):
     page.get_by_role("spinbutton", name="kernel").fill("5")
     page.mouse.move(*place(0, 7, 3, 8))
     says(page, "Output (1, 1):")  # of 2×2: the nearest that there is
-    page = visit(build(), viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    drive_by_keys(page.locator("[data-convlab-figure]"))
-    drive_by_pointer(page.locator("[data-convlab-figure]"), touch=True)
 
 
 def test_two_figures_are_independent(visit):

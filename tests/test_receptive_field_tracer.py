@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from browsing import check_layout, drive_by_keys, drive_by_pointer, in_javascript, says
+from browsing import check_layout, in_javascript, says
 from playwright.sync_api import expect
 from traitlets import TraitError
 
@@ -534,7 +534,7 @@ def test_pointer_chooses_and_a_click_holds(visit):
     says(page, "Unit 4 of layer 1:")
 
 
-def test_touch_and_drives(visit):
+def test_touch(visit):
     page = visit(build(), has_touch=True, is_mobile=True, **PHONE)
     page.touchscreen.tap(*cell(page, 1, 5))
     says(page, "Unit 5 of layer 1:")
@@ -542,11 +542,6 @@ def test_touch_and_drives(visit):
     page.touchscreen.tap(*cell(page, 0, 8))
     says(page, "Unit 8 of the input:")
     expect(page.locator("legend")).to_have_text("Change layer 1")
-    drive_by_keys(page.locator("[data-convlab-figure]"))
-    drive_by_pointer(page.locator("[data-convlab-figure]"), touch=True)
-    page = visit(build([("conv", 3, 1, 1, 1)]))
-    drive_by_keys(page.locator("[data-convlab-figure]"))
-    drive_by_pointer(page.locator("[data-convlab-figure]"), touch=False)
 
 
 def test_drawing_follows_the_width_of_the_page(visit):

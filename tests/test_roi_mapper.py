@@ -3,15 +3,7 @@ import re
 
 import numpy as np
 import pytest
-from browsing import (
-    check_layout,
-    check_nonsense,
-    check_refusal,
-    drive_by_keys,
-    drive_by_pointer,
-    in_javascript,
-    says,
-)
+from browsing import check_layout, check_nonsense, check_refusal, in_javascript, says
 from playwright.sync_api import Page, expect
 
 from convlab.data import photo
@@ -339,9 +331,6 @@ def test_pointing_at_a_bin(visit):
     for x, y, place in [(100, 160, "1, 0"), (200, 70, "0, 1"), (2, 2, "0, 0"), (318, 222, "1, 1")]:
         page.mouse.move(frame["x"] + x * frame["width"] / 320, frame["y"] + y * frame["height"] / 224)
         says(page, f"Bin ({place})")
-    page = visit(build(), viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    drive_by_keys(page.locator("[data-convlab-figure]"))
-    drive_by_pointer(page.locator("[data-convlab-figure]"), touch=True)
 
 
 def test_a_finger_drags_the_box_and_scrolls_beside_it(visit):
