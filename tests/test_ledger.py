@@ -27,6 +27,7 @@ COUNTS = {
     "08_what_layers_see": ("VZ", 5),
     "09_regions_of_interest": ("RO", 4),
     "10_feature_pyramids": ("FP", 9),
+    "11_capstone": ("CP", 3),
 }
 ROWS = {name: [f"{letters}-{i + 1}" for i in range(count)] for name, (letters, count) in COUNTS.items()}
 

@@ -218,11 +218,10 @@ the controls {most:g}.'
 
 def _judge_unit(found: Mapping[str, Any]) -> str:
     box, field = found["box"], found["field"]
-    height, width = (max(0, min(box[n + 2], field[n + 2]) - max(box[n], field[n])) for n in (0, 1))
-    rows, columns = _height_and_width(field)
-    share = height * width / (rows * columns)
-    if found["on object"] != (share >= 0.5):
-        return f'"on object" is {found["on object"]}, but {share:.0%} of the field lies in the box.'
+    row, column = ((field[n] + field[n + 2]) // 2 for n in (0, 1))
+    if found["on object"] != (box[0] <= row < box[2] and box[1] <= column < box[3]):
+        return f'"on object" is {found["on object"]}, but the middle of the field is at row {row}, \
+column {column}, and the box is {box}.'
     value, covered, other = (found[key] for key in ("value", "field covered", "other covered"))
     if value <= 0:
         return "The strongest unit has a positive value."
@@ -390,7 +389,10 @@ EXERCISES: dict[str, Exercise] = {
             (_example(share=0.25), '"marked" is True, but the share is 0.25'),
             (_example(elsewhere=[0.2]), "A comparison with 1 other shares"),
             (_example(share=62), "A share lies between 0 and 1"),
-            (_example(field=(120, 120, 203, 203)), '"on object" is True, but 0% of the field'),
+            (
+                _example(field=(120, 120, 203, 203)),
+                '"on object" is True, but the middle of the field is at row 161',
+            ),
             (_example(other_covered=3.0), '"needed" is True, but the value goes from 20 to 2'),
             (_example(field_covered=18.0), '"needed" is True, but the value goes from 20 to 18'),
             (_example(fits=["C4", "C5"]), "C5 has a field of"),
