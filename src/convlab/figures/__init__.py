@@ -8,6 +8,7 @@ from convlab.figures.figure import Figure
 from convlab.figures.filter_anatomy import FilterAnatomy
 from convlab.figures.own_photo import OwnPhoto
 from convlab.figures.pooling_explorer import PoolingExplorer
+from convlab.figures.pyramid_builder import PyramidBuilder
 from convlab.figures.receptive_field_tracer import ReceptiveFieldTracer
 from convlab.figures.roi_mapper import RoIMapper
 from convlab.figures.scale_profiles import ScaleProfiles
@@ -21,6 +22,7 @@ __all__ = [
     "FilterAnatomy",
     "OwnPhoto",
     "PoolingExplorer",
+    "PyramidBuilder",
     "ReceptiveFieldTracer",
     "RoIMapper",
     "ScaleProfiles",
