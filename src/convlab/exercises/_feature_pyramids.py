@@ -164,6 +164,25 @@ def _judge_levels(answer: Any) -> str:
     return ""
 
 
+def _flowing_in(row: int, column: int, finest: int = 0) -> int:
+    """Units of C2 to C5, or of the coarser of them, that have a gradient at a unit of P2."""
+    import torch  # here, because it takes a while
+
+    from convlab.pyramid import FPN
+
+    pyramid = FPN([1, 1, 1, 1], 1)
+    for weight in pyramid.parameters():
+        torch.nn.init.ones_(weight)
+    maps = [torch.ones(1, 1, side, side, requires_grad=True) for side in (32, 16, 8, 4)]
+    found = torch.autograd.grad(pyramid(maps)[0][0, 0, row, column], maps)
+    return sum(int(one.count_nonzero()) for one in found[finest:])
+
+
+def _fewest_and_most(rows: Sequence[int] = range(8, 16), finest: int = 0) -> tuple[int, int]:
+    numbers = [_flowing_in(row, column, finest) for row in rows for column in range(8, 16)]
+    return min(numbers), max(numbers)
+
+
 EXERCISES: dict[str, Exercise] = {
     "FP-E1": Predict(
         lambda: _all_levels(_SHRINK**2),
@@ -249,5 +268,16 @@ EXERCISES: dict[str, Exercise] = {
             ((24.5, 2), "The answer should be a tuple (size, lowest) of integers"),
             (24, "The answer should be a tuple (size, lowest) of integers"),
         ],
+    ),
+    "FP-E9": Predict(
+        _fewest_and_most,
+        mistakes={
+            "Move it down, too.": lambda: _fewest_and_most(rows=[9]),
+            "You forgot the units of C2 itself.": lambda: _fewest_and_most(finest=1),
+            "Away from the border of the picture, please.": lambda: (
+                _flowing_in(0, 0),
+                _fewest_and_most()[1],
+            ),
+        },
     ),
 }
