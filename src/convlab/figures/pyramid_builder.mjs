@@ -2,7 +2,7 @@ const TRAITS = ["box", "k0", "size", "top_down", "cell", "maps"];
 const LEVELS = [2, 3, 4, 5];
 const LEAST = 4; // pixels of a side of the box
 const GRIP = 28; // radius of its corners, and room around the picture
-const WINDOW = 96; // pixels: 3 units of C5 in a row, which hold all that flows into a unit in the middle one
+// The maps show 96 pixels, 3 units of C5 in a row: they hold all that flows into a unit in the middle one.
 const [PLATE, APART, ROW, TOP] = [124, 176, 152, 22]; // of the drawing
 const ARROWS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
 
@@ -19,7 +19,7 @@ export function serve([x1, y1, x2, y2], k0, size) {
 /** First and last pixel of the fields of units of C2 to C5, from first to last of each. */
 const hull = (into, fields) => {
   const seen = into.flatMap((ends, n) =>
-    ends.map((unit, end) => unit * 2 ** LEVELS[n] + fields[n][0] + end * (fields[n][1] - 1)),
+    ends.map((unit, end) => (unit << LEVELS[n]) + fields[n][0] + end * (fields[n][1] - 1)),
   );
   return [Math.min(...seen), Math.max(...seen)];
 };
@@ -42,7 +42,7 @@ export function survey({ maps: { picture, fields }, box, k0, size, top_down, cel
   );
   const axes = levels[level - 2][+top_down];
   const corner = axes.map(({ at }) => (at >> (5 - level)) - 1); // of the window, in units of C5
-  const asked = cell.map((at, axis) => clamp(corner[axis] * 2 ** (5 - asking) + at, 0, Math.ceil(picture[axis] / 2 ** asking) - 1));
+  const asked = cell.map((at, axis) => clamp((corner[axis] << (5 - asking)) + at, 0, Math.ceil(picture[axis] / 2 ** asking) - 1));
   const shares = axes.map(({ sums: [first, last], into }, axis) => {
     const found = range(last - first + 1).filter((n) => (first + n) >> (asking - level) === asked[axis]);
     return into[asking - 2].length && found.length;
@@ -66,14 +66,14 @@ const ends = ([first, last]) => (first === last ? first : `${first}–${last}`);
 /** What the figure says: of the level, of what merges, of the field, and of the unit asked about. */
 export function tell({ box: [x1, y1, x2, y2], k0, size, top_down, cell }, { k, level, levels, axes, asked, share, units, whole }) {
   const [wide, high, jump, sums] = [x2 - x1, y2 - y1, 2 ** level, units[level - 2]];
-  const exact = clamp(k0 + Math.log2(Math.sqrt(wide * high) / size), k, k + 0.99);
+  const exact = Math.min(k0 + Math.log2(Math.sqrt(wide * high) / size), k + 0.99);
   const flow = LEVELS.flatMap((n, i) =>
     units[i] ? `C${n} row ${ends(axes[0].into[i])}, column ${ends(axes[1].into[i])} (1×1${", ×2".repeat(n - level)})` : [],
   );
   return [
     `Box ${wide}×${high} at (${x1}, ${y1}): k = ⌊${k0} + log2(√(${wide}·${high}) / ${size})⌋ = ⌊${text(Math.floor(exact * 100) / 100)}⌋ = ${text(k)}${
       k === level ? "" : `, held at ${level}`
-    }. P${level} serves it; there it is ${text(wide / jump)}×${text(high / jump)} units of ${jump} pixels.`,
+    }. P${level} serves it; there it is ${(wide / jump).toFixed(1)}×${(high / jump).toFixed(1)} units of ${jump} pixels.`,
     `On its middle stands unit (${axes.map(({ at }) => at).join(", ")}) of P${level}: a 3×3 over ${sums} sums. Into them flow ${flow.join("; ")}.`,
     `Its field is ${by(axes)} pixels and holds ${whole ? "the whole" : "only a part of the"} box; ${top_down ? "without" : "with"} the top-down path it is ${by(levels[level - 2][+!top_down])}.`,
     `Unit (${asked.join(", ")}) of C${cell[0]} is in ${share || "none"} of the ${sums} sums.`,
@@ -85,11 +85,12 @@ const paths = (names) => names.map((name) => `<path class="cfy-${name}"/>`).join
 const arrow = (style, x, y, d, words, dx, dy) =>
   `<path class="cfy-${style}" d="M${x} ${y}${d}"/><text x="${x + dx}" y="${y + dy}">${words}</text>`;
 /** Lines between the units of a level in the window. */
-const lattice = (level) => range((WINDOW >> level) + 1).map((n) => `M${n << level} 0v${WINDOW}M0 ${n << level}h${WINDOW}`).join("");
+const lattice = (level) =>
+  `<path class="cfy-lattice" d="${range((96 >> level) + 1).map((n) => `M${n << level} 0v96M0 ${n << level}h96`).join("")}"/>`;
 const row = (level) => {
   const [from, y, x] = [top(level), top(level) + PLATE / 2, APART + PLATE];
   const plate = (x) =>
-    `<text x="${x}" y="${from - 7}">sums</text><svg x="${x}" y="${from}" width="${PLATE}" height="${PLATE}">${paths(["out", "into", "lattice", "box", "unit", "asked"])}</svg>`;
+    `<text x="${x}" y="${from - 7}">sums</text><svg x="${x}" y="${from}" width="${PLATE}" height="${PLATE}">${paths(["out", "into"])}${lattice(level)}${paths(["box", "unit", "asked"])}</svg>`;
   return `<g>${plate(0)}${plate(APART)}${arrow("side", PLATE + 5, y, "h40m-7 -5l7 5l-7 5", "1×1", 9, -8)}${
     level < 5 ? arrow("down", x - 30, from - 26, "v22m-5 -7l5 7l5 -7", "×2, +", 10, 17) : ""
   }${arrow("last", x + 5, y, "h28m-7 -5l7 5l-7 5", "3×3", 1, -8)}<rect x="${x + 38}" y="${y - 17}" width="40" height="34" rx="4"/><text x="${x + 50}" y="${y + 5}">P${level}</text></g>`;
@@ -98,14 +99,14 @@ const KEY = ["object", "its unit of P", "what flows into it", "its field", "fiel
 const stage = (style, title, label, drawing) =>
   `<div class="cfy-${style}"><div class="cf-title">${title}</div><div class="cfy-stage" tabindex="0" role="application" aria-label="${label}><svg ${drawing}</svg></div></div>`;
 const page = ([height, width]) => `<figure><form>
-${stage("picture", `Picture of ${width}×${height}: drag the object or a corner`, 'Object: arrow keys move it, with Shift they size it" data-drive="keys"', `viewBox="-${GRIP} -${GRIP} ${width + 2 * GRIP} ${height + 2 * GRIP}" aria-hidden="true"><rect width="${width}" height="${height}"/>${paths(["lattice", "alone", "field", "unit", "asked", "box"])}<path class="cfy-body" data-grip=""/>
+${stage("picture", `Picture, ${width}×${height}: drag the object`, 'Object: arrow keys move it, with Shift they size it" data-drive="keys"', `viewBox="-${GRIP} -${GRIP} ${width + 2 * GRIP} ${height + 2 * GRIP}" aria-hidden="true"><rect width="${width}" height="${height}"/>${lattice(5)}${paths(["alone", "field", "unit", "asked", "box"])}<path class="cfy-body" data-grip=""/>
 <text class="cfy-name"/>${["01", "03", "21", "23"].map((edges) => `<circle r="${GRIP}" data-grip="${edges}"/>`).join("")}`)}
 <div class="cfy-controls">${[["left", 0, width], ["top", 0, height], ["width", LEAST, width], ["height", LEAST, height], ["k0", 0, 9], ["size", 8, 999]]
   .map(([name, low, high]) => `<label>${name} <input type="number" min="${low}" max="${high}" required></label>`).join("")}
 <label><input type="checkbox">top-down path</label><p role="alert"></p>
 <p class="cfy-key">${KEY.map((name) => `<span><i></i>${name}</span>`).join(" ")}</p></div>
-${stage("pyramid", `The middle of the object, ${WINDOW}×${WINDOW} pixels, in each map`, 'Units: arrow keys choose one"', `viewBox="0 0 380 ${4 * ROW - 4}" data-drive="pointer" aria-hidden="true">${LEVELS.map(row).join("")}`)}
-<table><thead><tr><td></td>${["jump", "object in units", "field alone", "with top-down"].map((name) => `<th scope="col">${name}</th>`).join("")}</tr></thead>
+${stage("pyramid", "Its middle, 96×96 pixels, in each map", 'Units: arrow keys choose one"', `viewBox="0 0 380 ${4 * ROW - 4}" data-drive="pointer" aria-hidden="true">${LEVELS.map(row).join("")}`)}
+<table><thead><tr><td></td>${["jump", "object in units", "field alone", "top-down"].map((name) => `<th scope="col">${name}</th>`).join("")}</tr></thead>
 <tbody>${[5, 4, 3, 2].map((n) => `<tr><th scope="row">P${n}</th>${"<td></td>".repeat(4)}</tr>`).join("")}</tbody></table>
 <div aria-live="polite">${"<p></p>".repeat(4)}</div></form><figcaption></figcaption></figure>`;
 
@@ -120,15 +121,10 @@ function render({ model, el }) {
 
   const frame = ([top, bottom], [left, right]) => `M${left} ${top}H${right}V${bottom}H${left}z`;
   /** Outline of units from first to last of a level. */
-  const cells = (level, axes) => frame(...axes.map(([first, last]) => [first * 2 ** level, (last + 1) * 2 ** level]));
+  const cells = (level, axes) => frame(...axes.map(([first, last]) => [first << level, (last + 1) << level]));
   const draw = (root, drawings) => {
     for (const [name, d] of Object.entries(drawings)) set(root.querySelector(`.cfy-${name}`), { d });
   };
-  draw(picture, { lattice: lattice(5) });
-  LEVELS.forEach((n, i) => {
-    const out = frame([-99, 9999], [-99, 9999]) + cells(n, maps.picture.map((side) => [0, Math.ceil(side / 2 ** n) - 1]));
-    for (const plate of groups[i].querySelectorAll("svg")) draw(plate, { out, lattice: lattice(n) });
-  });
 
   function paint() {
     const state = Object.fromEntries(TRAITS.map((name) => [name, model.get(name)]));
@@ -136,31 +132,35 @@ function render({ model, el }) {
     const [wide, high] = [x2 - x1, y2 - y1];
     const seen = survey(state);
     const { level, levels, axes, corner, units } = seen;
-    const box = frame([y1, y2], [x1, x2]);
+    const edges = [[y1, y2], [x1, x2]];
+    const box = frame(...edges);
     const unit = cells(level, axes.map(({ at }) => [at, at]));
     const asked = cells(state.cell[0], seen.asked.map((at) => [at, at]));
     const view = (axes) => cells(0, axes.map(({ sees }) => sees));
-    const [y, x] = corner.map((at) => at * 32);
+    const from = corner.map((at) => at * 32);
+    const [y, x] = from;
     for (const path of all(".cfy-lattice")) set(path, { transform: `translate(${x} ${y})` });
     draw(picture, { alone: view(levels[level - 2][0]), field: view(axes), unit, asked, box, body: box });
+    /** An outline as far as it lies near the window. */
+    const near = (...axes) => frame(...axes.map((ends, axis) => ends.map((at) => clamp(at, from[axis] - 9, from[axis] + 105))));
     const [dx, dy] = [wide, high].map((side) => clamp(GRIP - side / 4, 0, GRIP));
     grips.forEach((circle, n) => set(circle, { cx: n < 2 ? x1 - dx : x2 + dx, cy: n % 2 ? y2 + dy : y1 - dy }));
     name.textContent = `${wide}×${high}: P${level}`;
-    set(name, { x: clamp((x1 + x2) / 2, 100, width - 100), y: y1 > 50 + 2 * dy ? y1 - 2 * dy - 12 : Math.min(y2 + 2 * dy + 36, height - 12) });
+    set(name, { x: clamp((x1 + x2) / 2, 100, width - 100), y: y1 > 60 + dy ? y1 - dy - 34 : Math.min(y2 + dy + 60, height - 12) });
 
     LEVELS.forEach((n, i) => {
       const jump = 2 ** n;
       const into = units[i] ? cells(n, axes.map((axis) => axis.into[i])) : "";
-      const here = n === level;
+      const map = maps.picture.map((side) => [0, Math.ceil(side / jump) * jump]);
       for (const plate of groups[i].querySelectorAll("svg")) {
-        set(plate, { viewBox: `${x} ${y} ${WINDOW} ${WINDOW}` });
-        draw(plate, { into, box, unit: here ? unit : "", asked: n === state.cell[0] ? asked : "" });
+        set(plate, { viewBox: `${x} ${y} 96 96` });
+        draw(plate, { out: near([-99, 999], [-99, 999]) + near(...map), into, box: near(...edges), unit: n === level ? unit : "", asked: n === state.cell[0] ? asked : "" });
       }
       groups[i].querySelector("text").textContent = `C${n}: ${units[i]} unit${units[i] === 1 ? "" : "s"}`;
-      const style = here ? "cfy-here" : units[i] ? "cfy-reads" : "";
+      const style = n === level ? "cfy-here" : units[i] ? "cfy-reads" : "";
       set(groups[i], { class: style });
       lines[3 - i].className = style;
-      [jump, `${text(wide / jump)}×${text(high / jump)}`, ...levels[i].map(by)].forEach((words, at) => (lines[3 - i].cells[at + 1].textContent = words));
+      [jump, `${(wide / jump).toFixed(1)}×${(high / jump).toFixed(1)}`, ...levels[i].map(by)].forEach((words, at) => (lines[3 - i].cells[at + 1].textContent = words));
     });
     pyramid.classList.toggle("cfy-cut", !state.top_down);
     check.checked = state.top_down;
@@ -192,8 +192,8 @@ function render({ model, el }) {
   };
   picture.onlostpointercapture = () => (picture.onpointermove = null);
 
-  const ask = (level, ...at) => update(model, { cell: [level, ...at.map((at) => clamp(Math.floor(at), 0, (WINDOW >> level) - 1))] });
-  const before = (level) => (WINDOW >> level) - 3; // rows of cells above a level
+  const ask = (level, ...at) => update(model, { cell: [level, ...at.map((at) => clamp(Math.floor(at), 0, (96 >> level) - 1))] });
+  const before = (level) => (96 >> level) - 3; // rows of cells above a level
   const onKeys = (stage, go) => {
     stage.onkeydown = (event) => {
       const step = ARROWS[event.key];
@@ -212,13 +212,13 @@ function render({ model, el }) {
   pyramid.onpointermove = pyramid.onpointerdown = (event) => {
     const [x, y] = place(pyramid, event);
     const level = 5 - clamp(Math.floor(y / ROW), 0, 3);
-    ask(level, ...[y - top(level), x < 150 ? x : x - APART].map((at) => (at / PLATE) * (WINDOW >> level)));
+    ask(level, ...[y - top(level), x < 150 ? x : x - APART].map((at) => (at / PLATE) * (96 >> level)));
   };
 
   form.oninput = () => {
     const [left, top, wide, high, k0, size] = fields.map((part) => part.valueAsNumber);
     const fits = left + wide <= width && top + high <= height && fields.every((part) => part.validity.valid);
-    note.textContent = fits ? "" : "Whole numbers: the box at least 4×4 and on the picture, k0 0 to 9, size 8 to 999.";
+    note.textContent = fits ? "" : "Whole numbers: box at least 4×4, on the picture; k0 0 to 9; size 8 to 999.";
     if (fits) update(model, { box: [left, top, left + wide, top + high], k0, size, top_down: check.checked });
   };
   form.addEventListener("focusout", () => {
