@@ -205,7 +205,7 @@ def test_detect_keeps_one_of_several_boxes():
 
 def test_unknown_names_are_clear_messages():
     with pytest.raises(
-        ValueError, match="`head` must be one of deepest, shallowest, each alone, FPN, got 'fpn'"
+        ValueError, match="`head` must be one of deepest, shallowest, each alone, FPN, dilated, got 'fpn'"
     ):
         Detector("fpn")
     with pytest.raises(ValueError, match="`task` must be one of local, contextual, got 'thin'"):
@@ -237,10 +237,14 @@ def test_command_trains_what_is_missing(monkeypatch, tmp_path, capsys):
     (tmp_path / "fpn_local_0.safetensors").unlink()
     train_heads.main([*command, "--folder", str(tmp_path)])
     assert capsys.readouterr().out.startswith("FPN")
-    assert sorted(json.loads((tmp_path / "results.json").read_text())) == [
-        "FPN, local, 0",
-        "deepest, local, 0",
-    ]
+    names = ["FPN, local, 0, 2 steps", "deepest, local, 0, 2 steps"]
+    assert sorted(json.loads((tmp_path / "results.json").read_text())) == names
+    for said in (True, False):  # the second time, its result is there
+        train_heads.main(
+            [*command[:2], *command[3:], "--seeds", "1", "--results-only", "--folder", str(tmp_path)]
+        )
+        assert capsys.readouterr().out.startswith("FPN, local, 1, 2 steps") == said
+    assert not (tmp_path / "fpn_local_1.safetensors").exists()
     images = detector.as_input([scene(0, size=64)])
     torch.manual_seed(0)
     model = detector.trained("deepest", "local")

@@ -1,9 +1,16 @@
 """Train the detectors of chapter 10 and measure them: `python tools/train_heads.py`.
 
-Four heads, two tasks and three seeds make 24 runs, each of about a minute on one core. A run whose weights
+Five heads, two tasks and three seeds make 30 runs, each of a minute or two on one core. A run whose weights
 are there is left out, so that the command can be stopped and go on. Each stores its weights, in float16, in
 `src/convlab/weights`, and what these rounded weights reach in `results.json` beside them: average precision,
 in all and by size, on a thousand scenes that no run has trained on.
+
+The chapter also tells of other seeds and other numbers of steps, of which only the results are stored:
+
+    python tools/train_heads.py --results-only --tasks contextual --heads FPN dilated --seeds 3 4 5
+    python tools/train_heads.py --results-only --tasks contextual --heads FPN --steps 1000
+    python tools/train_heads.py --results-only --tasks contextual --heads dilated --steps 4000
+    python tools/train_heads.py --results-only --tasks local --heads "each alone" FPN --steps 4000
 
 On one thread the same machine repeats a run to the bit. Another processor may add in another order, and
 training makes more of that: there, expect the spread of the seeds.
@@ -96,6 +103,11 @@ def measure(model: Detector, task: str) -> dict[str, list[float]]:
     }
 
 
+def stored(table: Path) -> dict[str, dict[str, list[float]]]:
+    """The results that are there."""
+    return dict(json.loads(table.read_text("utf-8"))) if table.exists() else {}
+
+
 def main(argv: list[str] | None = None) -> None:
     """Train what is missing."""
     parser = argparse.ArgumentParser(
@@ -106,22 +118,25 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--folder", type=Path, default=WEIGHTS)
+    parser.add_argument("--results-only", action="store_true", help="store no weights")
     arguments = parser.parse_args(argv)
     torch.set_num_threads(1)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     table = arguments.folder / "results.json"
     for seed, task, head in product(arguments.seeds, arguments.tasks, arguments.heads):
+        name = f"{head}, {task}, {seed}" + (f", {arguments.steps} steps" if arguments.steps != STEPS else "")
         path = arguments.folder / detector.file_name(head, task, seed)
-        if path.exists():
+        if name in stored(table) if arguments.results_only else path.exists():
             continue
         begin = time.perf_counter()
         model = train(head, task, seed, arguments.steps)
         weights = rounded(model)
-        results = json.loads(table.read_text("utf-8")) if table.exists() else {}
-        results[f"{head}, {task}, {seed}"] = precision = measure(model, task)
+        precision = measure(model, task)
+        results = stored(table) | {name: precision}
         table.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        save_file(weights, path)
-        print(f"{head:10} {task:10} {seed}: {precision}, {time.perf_counter() - begin:.0f} s", flush=True)
+        if not arguments.results_only:
+            save_file(weights, path)
+        print(f"{name}: {precision}, {time.perf_counter() - begin:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Four small detectors for an experiment on feature pyramids: one backbone, and heads that read its maps.
+"""Small detectors for an experiment on feature pyramids: one backbone, and heads that read its maps.
 
 The backbone halves a scene of `convlab.data` five times; its last four maps are C2 to C5, with 4, 8, 16 and
 32 pixels from unit to unit. At each place of the maps that it reads, a head says which class is there, and
-where its box is. What it reads makes the four `HEADS`. The detectors are made to be read, and to be trained
-in a minute on one processor core, by `tools/train_heads.py`.
+where its box is. What it reads makes the `HEADS`: four, and a control. The detectors are made to be read, and
+to be trained in a minute or two on one processor core, by `tools/train_heads.py`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ HEADS = {
     "shallowest": "one head, on the shallowest map",
     "each alone": "a head of its own on every map, as in SSD",
     "FPN": "one head, shared by all levels of a feature pyramid",
+    "dilated": "a control: one head, on the shallowest map, behind dilated convolutions",
 }
 STRIDES = (4, 8, 16, 32)  # of C2 to C5
 DEPTH = 24  # maps of each level
 PARAMETERS = 71_000  # that every detector has, nearly
+RATES = (1, 2, 4, 8)  # of the dilated convolutions: with the head, units see 151 pixels, without gaps
 SIDES = {"local": (6, 12, 24, 43), "contextual": (6, 8, 11)}  # limits of small, larger, … objects, in pixels
 
 
@@ -44,16 +46,17 @@ class Found(NamedTuple):
     scores: Array
 
 
-def _conv(before: int, after: int, stride: int = 1) -> nn.Sequential:
+def _conv(before: int, after: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     """A 3×3 convolution with batch norm and ReLU."""
-    conv = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
+    conv = nn.Conv2d(before, after, 3, stride, padding=dilation, dilation=dilation, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(after), nn.ReLU())
 
 
 class Detector(nn.Module):
-    """A backbone with one of the `HEADS`; all have nearly `PARAMETERS` parameters, none of which is idle.
+    """A backbone with one of the `HEADS`; all have nearly `PARAMETERS` parameters, all in use.
 
-    A detector that reads C2 alone has no layers for C3 to C5: what it saves there widens its head.
+    A detector that reads C2 alone has no layers for C3 to C5: what it saves there widens its head, and costs
+    more multiplications. On a map to which no object belongs, a head learns only to say nothing.
 
     The call takes pictures (N, 3, H, W) with numbers from 0 to 1, H and W multiples of 32. It gives, for all
     places of all maps that the heads read, the finest map first and row by row, the logits of the classes
@@ -67,11 +70,14 @@ class Detector(nn.Module):
         super().__init__()
         if head not in HEADS:
             raise ValueError(f"`head` must be one of {', '.join(HEADS)}, got {head!r}")
-        self.strides = {"deepest": STRIDES[3:], "shallowest": STRIDES[:1]}.get(head, STRIDES)
-        stages = 1 if head == "shallowest" else 4
+        alone = {"deepest": STRIDES[3:], "shallowest": STRIDES[:1], "dilated": STRIDES[:1]}
+        self.strides = alone.get(head, STRIDES)
+        stages = 1 if self.strides == STRIDES[:1] else 4
         self.stem = _conv(3, 16, stride=2)
         self.halving = nn.ModuleList(_conv(DEPTH if stage else 16, DEPTH, 2) for stage in range(stages))
         self.keeping = nn.ModuleList(_conv(DEPTH, DEPTH) for _ in range(stages))
+        rates = RATES if head == "dilated" else ()
+        self.dilated = nn.ModuleList(_conv(DEPTH, DEPTH, dilation=rate) for rate in rates)
         self.pyramid = FPN([DEPTH] * stages, DEPTH) if head == "FPN" else None
         heads = 4 if head == "each alone" else 1
         spent = sum(parameter.numel() for parameter in self.parameters())
@@ -94,6 +100,8 @@ class Detector(nn.Module):
             x = halve(x)
             x = x + keep(x)
             found.append(x)
+        for widen in self.dilated:
+            found[0] = found[0] + widen(found[0])
         if self.pyramid is not None:
             return list(self.pyramid(found))
         return found[-len(self.strides) :]
@@ -265,7 +273,11 @@ def _precision_of_class(
 
 
 def results() -> dict[str, Any]:
-    """What `tools/train_heads.py` measured: of each run its average precision, in all and by size."""
+    """What `tools/train_heads.py` measured: of each run its average precision, in all and by size.
+
+    A run is "head, task, seed", with its number of steps behind it if it isn't the usual one. Weights come
+    with the library for seeds 0 to 2 and the usual number of steps.
+    """
     return dict(json.loads(_WEIGHTS.joinpath("results.json").read_text(encoding="utf-8")))
 
 

@@ -154,12 +154,12 @@ def _judge_levels(answer: Any) -> str:
     size, lowest = as_int("size", size, 1), as_int("lowest", lowest, -99)
     if not 1 <= lowest <= 4:
         return f"The lowest level is {lowest}, which is not 1, 2, 3 or 4."
-    served = [0] * 4
+    served = [0] * 5
     for side, count in enumerate(SCENES, start=6):
-        served[_level(side, side, size, lowest, lowest + 3) - lowest] += count
+        served[_level(side, side, size, lowest, lowest + 4) - lowest] += count
     for number, count in enumerate(served, start=lowest):
         share = 100 * count / sum(SCENES)
-        if not 15 <= share <= 35:
+        if not 12 <= share <= 28:
             return f"Level {number} serves {share:.0f} % of the objects."
     return ""
 
@@ -262,9 +262,9 @@ EXERCISES: dict[str, Exercise] = {
         wrong=[
             ((224, 2), "Level 2 serves 95 %"),
             ((16, 2), "Level 2 serves 8 %"),
-            ((24, 3), "Level 3 serves 51 %"),
-            ((32, 2), "Level 2 serves 36 %"),
-            ((24, 5), "The lowest level is 5"),
+            ((24, 2), "Level 6 serves 9 %"),
+            ((20, 3), "Level 3 serves 45 %"),
+            ((20, 5), "The lowest level is 5"),
             ((24.5, 2), "The answer should be a tuple (size, lowest) of integers"),
             (24, "The answer should be a tuple (size, lowest) of integers"),
         ],
