@@ -9,7 +9,6 @@ In numpy the same takes two calls, `smooth(merge(maps, laterals), smooths)`; a c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -20,7 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from convlab import ops
+from convlab.regions import level_of_box
 from convlab.shapes import as_int
+
+__all__ = ["FPN", "level_of_box", "merge", "smooth", "upsample"]
 
 Array = NDArray[Any]
 Convolution = tuple[ArrayLike, ArrayLike]  # weight (O, C, kh, kw) and bias (O,)
@@ -121,26 +123,6 @@ def smooth(merged: Sequence[ArrayLike], smooths: Sequence[Convolution]) -> list[
     return [
         ops.conv2d(x, weight, bias, padding="same") for x, (weight, bias) in zip(merged, smooths, strict=True)
     ]
-
-
-def level_of_box(
-    width: float, height: float, k0: int = 4, *, size: float = 224, lowest: int = 2, highest: int = 5
-) -> int:
-    """Level of the pyramid for a box: ⌊k0 + log2(√(width·height) / size)⌋, between lowest and highest.
-
-    (Lin et al. 2017, equation 1.) A box of `size` pixels, ImageNet's 224, belongs to level `k0`; one of half
-    that side to the level below. ValueError if a side is not positive and finite.
-
-    >>> [level_of_box(side, side) for side in (56, 112, 223, 224, 448)]
-    [2, 3, 3, 4, 5]
-    """
-    for name, value in (("width", width), ("height", height), ("size", size)):
-        if not 0 < value < math.inf:
-            raise ValueError(f"`{name}` must be positive and finite, got {value}")
-    if lowest > highest:
-        raise ValueError(f"`lowest` must not be above `highest`, got {lowest} and {highest}")
-    _, exponent = math.frexp(math.sqrt(width * height) / size)  # ⌊log2⌋ + 1, and exact at powers of two
-    return min(max(k0 + exponent - 1, lowest), highest)
 
 
 def _half(sides: Sequence[int]) -> tuple[int, ...]:

@@ -242,6 +242,26 @@ def share_inside(x: ArrayLike, boxes: Sequence[ArrayLike] | Array, *, spatial_sc
     return np.concatenate(shares)
 
 
+def level_of_box(
+    width: float, height: float, k0: int = 4, *, size: float = 224, lowest: int = 2, highest: int = 5
+) -> int:
+    """Level of the pyramid for a box: ⌊k0 + log2(√(width·height) / size)⌋, between lowest and highest.
+
+    (Lin et al. 2017, equation 1.) A box of `size` pixels, ImageNet's 224, belongs to level `k0`; one of half
+    that side to the level below. ValueError if a side is not positive and finite.
+
+    >>> [level_of_box(side, side) for side in (56, 112, 223, 224, 448)]
+    [2, 3, 3, 4, 5]
+    """
+    for name, value in (("width", width), ("height", height), ("size", size)):
+        if not 0 < value < math.inf:
+            raise ValueError(f"`{name}` must be positive and finite, got {value}")
+    if lowest > highest:
+        raise ValueError(f"`lowest` must not be above `highest`, got {lowest} and {highest}")
+    _, exponent = math.frexp(math.sqrt(width * height) / size)  # ⌊log2⌋ + 1, and exact at powers of two
+    return min(max(k0 + exponent - 1, lowest), highest)
+
+
 def _overlaps(ends: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     """Which part of each cell lies between two ends (K, 2), in cells: (K, size)."""
     cells = np.arange(size)

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from convlab.exercises._engine import Design, Exercise, Implement, Predict
 from convlab.fields import Field, Layer, receptive_field
-from convlab.pyramid import level_of_box
-from convlab.regions import share_inside
+from convlab.regions import level_of_box, share_inside
 from convlab.shapes import as_int
 
 Box = Sequence[int]  # top, left, bottom, right

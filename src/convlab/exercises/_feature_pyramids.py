@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from convlab.exercises._engine import Design, Exercise, Implement, Predict
 from convlab.fields import receptive_field
 from convlab.nets import ssd300
+from convlab.regions import level_of_box
 from convlab.shapes import as_int, conv_parameters
 
 Array = NDArray[Any]
@@ -99,8 +100,6 @@ def _pyramids(rng: np.random.Generator) -> list[tuple[Array, list[Array]]]:
 
 
 def _level(w: int, h: int, size: int, lowest: int, highest: int) -> int:
-    from convlab.pyramid import level_of_box  # here, because it opens torch
-
     return level_of_box(w, h, 4, size=size, lowest=lowest, highest=highest)
 
 

@@ -28,7 +28,7 @@ class PyramidBuilder(Figure):
     """A box on a picture, the level of a pyramid that serves it, and what flows into the unit on its middle.
 
     The pyramid is that of Lin et al. 2017 on C2 to C5 of ResNet-50; a map has a side of ⌈side / 2^level⌉.
-    The level is `convlab.pyramid.level_of_box`. Beside the picture stands a window of 3×3 units of C5, 96
+    The level is `convlab.regions.level_of_box`. Beside the picture stands a window of 3×3 units of C5, 96
     pixels, around the middle of the box: all that enters the unit lies in it. A table has, for the unit of
     each level on the middle, how many units the box is wide and high, and the field with the top-down path
     and without. The reader drags the box or its corners, and switches the top-down path off.
