@@ -68,7 +68,7 @@ def _files(source: Path) -> Iterator[tuple[str, bytes | None]]:
 
 
 def _hidden(parts: Iterable[str]) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in parts)
+    return any(part.startswith((".", "__MACOSX")) and part not in (".", "..") for part in parts)
 
 
 def _student(course: Course, path: str) -> str | None:

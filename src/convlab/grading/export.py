@@ -27,6 +27,7 @@ class Mark:
 
 def marks(course: Course, name: str) -> list[Mark]:
     """Give a mark for everyone on the roster and everyone who handed in."""
+    course.problem_set(name)
     found = []
     with course.gradebook() as book:
         most = float(book.find_assignment(name).max_score)
