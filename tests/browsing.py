@@ -36,9 +36,11 @@ def stored_figures(path: Path) -> int:
     return sum("data-convlab-figure" in output.get("data", {}).get("text/html", "") for output in outputs)
 
 
-def drawing(figure: Locator) -> list[bytes]:
-    """The pixels of a figure's pictures."""
-    return [part.screenshot() for part in figure.locator("canvas:visible, svg:visible").all()]
+def drawing(figure: Locator) -> list[str]:
+    """What a figure has drawn: the shapes of its SVGs, the pixels of its canvases."""
+    return figure.evaluate("""root => [...root.querySelectorAll('canvas, svg')]
+        .filter(part => part.checkVisibility())
+        .map(part => part.toDataURL?.() ?? part.outerHTML)""")
 
 
 def live_text(figure: Locator) -> str:

@@ -1,7 +1,8 @@
-"""Every chapter opened in the project's own JupyterLab, run from top to bottom, its figures driven once."""
+"""A fresh run of every chapter, in the project's own JupyterLab; its figures driven once."""
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -10,9 +11,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import notebooks
+import psutil
 import pytest
 from browsing import drive_by_keys, raw_markup, stored_figures
 from PIL import Image
@@ -30,6 +34,7 @@ STATE = """() => {
     const panel = window.jupyterapp.shell.currentWidget;
     const cells = [...panel.content.model.cells].filter(cell => cell.type === 'code');
     return {
+        id: panel.sessionContext.session?.kernel?.id,
         kernel: panel.sessionContext.session?.kernel?.status,
         counts: cells.map(cell => cell.executionCount),
         errors: cells.flatMap(cell => cell.outputs.toJSON()).filter(output => output.output_type === 'error'),
@@ -95,9 +100,16 @@ def path(request) -> Path:
     return request.param
 
 
+@dataclass
+class Opened:
+    """A chapter in JupyterLab after Run All, and what the run gave."""
+
+    page: Page
+    run: notebooks.Run
+
+
 @pytest.fixture(scope="module")
-def chapter(path: Path, browser: Browser, jupyterlab: str) -> Iterator[Page]:
-    """A chapter in JupyterLab, after Run All."""
+def opened(path: Path, browser: Browser, jupyterlab: str) -> Iterator[Opened]:
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     context.route(
         "**/*", lambda route: route.continue_() if jupyterlab in route.request.url else route.abort()
@@ -105,22 +117,62 @@ def chapter(path: Path, browser: Browser, jupyterlab: str) -> Iterator[Page]:
     page = context.new_page()
     page.goto(f"{jupyterlab}/lab/tree/{path.name}?reset")
     page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady", timeout=60_000)
+    watch = notebooks.Watch(kernel(page.evaluate(STATE)["id"]))
+    watch.start()
+    begin = time.monotonic()
     page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
     number = len(notebooks.code_cells(notebooks.read(path)))
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    while time.monotonic() < begin + 120:
         page.wait_for_timeout(500)
         state = page.evaluate(STATE)
         if state["errors"] or (state["kernel"] == "idle" and state["counts"] == list(range(1, number + 1))):
             break
-    yield page
+    watch.stopped.set()
+    watch.join()
+    fresh = page.evaluate("window.jupyterapp.shell.currentWidget.content.model.toJSON()")
+    notebook = nbformat.from_dict(fresh)
+    notebooks.normalise(notebook)
+    yield Opened(page, notebooks.Run(notebook, time.monotonic() - begin, watch.used, watch.peak))
     context.close()
 
 
-def test_every_cell_runs(chapter):
-    state = chapter.evaluate(STATE)
-    assert state["errors"] == []
-    assert state["counts"] == list(range(1, len(state["counts"]) + 1))
+@pytest.fixture
+def chapter(opened: Opened) -> Page:
+    return opened.page
+
+
+def kernel(name: str) -> int:
+    """Process of the kernel with this name."""
+    for process in psutil.process_iter(["cmdline"]):
+        if any(name in word for word in process.info["cmdline"] or []):
+            return process.pid
+    return pytest.fail(f"no kernel {name}")
+
+
+def test_fresh_run_equals_the_stored_one(opened, path):
+    assert notebooks.problems(opened.run.notebook) == []
+    assert notebooks.differences(notebooks.read(path), opened.run.notebook) == [], "run `make notebooks`"
+
+
+def test_run_is_quick_and_small(opened):
+    assert opened.run.processor_seconds < 60  # its wall time depends on the tests that run beside it
+    assert 10e6 < opened.run.memory < 1e9
+
+
+def test_student_copy_runs_and_finds_every_exercise_unanswered(opened):
+    """Its code is the chapter's, which was run; only solutions are gone, and they are text."""
+    whole = opened.run.notebook
+    copied = notebooks.student_copy(whole)
+    gone = [cell for cell in whole.cells if cell.id not in {cell.id for cell in copied.cells}]
+    assert len(gone) >= 6
+    assert all(cell.cell_type == "markdown" and "<summary>Solution" in cell.source for cell in gone)
+    assert "<summary>Solution" not in "".join(cell.source for cell in copied.cells)
+    assert all(cell.outputs == [] for cell in notebooks.code_cells(copied))
+    checks = [cell for cell in notebooks.code_cells(whole) if "exercise" in cell.metadata.get("tags", [])]
+    assert len(checks) == len(gone)
+    for cell in checks:
+        (output,) = cell.outputs
+        assert re.fullmatch(r"[A-Z]{2}-E\d+: not answered yet\.\n", output.text)
 
 
 def test_text_is_rendered(chapter):
