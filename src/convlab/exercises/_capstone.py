@@ -14,6 +14,8 @@ from convlab.shapes import as_int
 Box = Sequence[int]  # top, left, bottom, right
 
 _SIDE = 224  # of the network's input
+_COLOURS = ("the mean colour", "black", "white")
+_MARGIN = 0.1  # by which a share must be larger than the controls
 _FITS = (0.9, 3.1)  # a field must have between these times the longer side of the object
 
 
@@ -50,7 +52,7 @@ def _field(layer: str) -> Field:
 
 
 def _rows_changed(layer: str, first: int, last: int) -> int:
-    """How many rows of units see some of the rows first … last."""
+    """How many rows of units see some of the rows first … last; as many columns see such columns."""
     seeing = _field(layer).units_seeing((first, 0, last + 1, 1), clip=(_SIDE, _SIDE))
     return int(seeing.any(axis=1).sum())
 
@@ -160,8 +162,8 @@ def _rounded_levels() -> list[int]:
 
 _LEVELS = {"C2": "blocks.2", "C3": "blocks.4", "C4": "blocks.10", "C5": "blocks.15"}
 _KEYS = (
-    *("box", "share", "elsewhere", "marked"),
-    *("field", "on object", "value", "field covered", "other covered", "needed"),
+    *("box", "share", "controls", "favoured"),
+    *("field", "on object", "value", "falls", "other falls", "one place"),
     *("fits", "level", "words"),
 )
 
@@ -176,14 +178,16 @@ def _read_findings(findings: Any) -> dict[str, Any]:
         top, left, bottom, right = found[key]
         if not (top < bottom <= _SIDE and left < right <= _SIDE):
             raise ValueError
-    for key in found.keys() & {"share", "value", "field covered", "other covered"}:
+    for key in found.keys() & {"share", "value"}:
         if type(found[key]) not in (int, float):
             raise TypeError
-    for key in found.keys() & {"marked", "on object", "needed"}:
+    for key in found.keys() & {"favoured", "on object", "one place"}:
         if type(found[key]) is not bool:
             raise TypeError
-    if "elsewhere" in found:
-        found["elsewhere"] = [float(number) for number in found["elsewhere"]]
+    for key in found.keys() & {"controls", "falls", "other falls"}:
+        found[key] = [float(number) for number in found[key]]
+    if any(len(found[key]) != 3 for key in found.keys() & {"falls", "other falls"}):
+        raise ValueError
     if "fits" in found and not set(found["fits"]) <= _LEVELS.keys():
         raise ValueError
     if "level" in found:
@@ -204,13 +208,18 @@ def _judge_findings(findings: Any) -> str:
 def _judge_maps(found: Mapping[str, Any]) -> str:
     if words := _judge_mark(found["box"]):
         return words
-    if not all(0 <= share <= 1 for share in (found["share"], *found["elsewhere"])):
+    share, controls = found["share"], found["controls"]
+    if not all(0 <= one <= 1 for one in (share, *controls)):
         return "A share lies between 0 and 1."
-    if len(found["elsewhere"]) < 3:
-        return f"A comparison with {len(found['elsewhere'])} other shares is thin; give all that you have."
-    most = max(found["elsewhere"])
-    if found["marked"] != (found["share"] > most):
-        return f'"marked" is {found["marked"]}, but the share is {found["share"]:g}, and the largest of \
+    if len(controls) < 4:
+        return f"A comparison with {len(controls)} other shares is thin; give all that you have."
+    height, width = _height_and_width(found["box"])
+    area = height * width / _SIDE**2
+    if min(abs(one - area) for one in controls) > 0.0051:  # it is printed with two decimals
+        return f"The box has {area:.2f} of the area, which is not among the controls."
+    most = max(controls)
+    if found["favoured"] != (share - most > _MARGIN - 1e-9):
+        return f'"favoured" is {found["favoured"]}, but the share is {share:g}, and the largest of \
 the controls {most:g}.'
     return ""
 
@@ -221,13 +230,18 @@ def _judge_unit(found: Mapping[str, Any]) -> str:
     if found["on object"] != (box[0] <= row < box[2] and box[1] <= column < box[3]):
         return f'"on object" is {found["on object"]}, but the middle of the field is at row {row}, \
 column {column}, and the box is {box}.'
-    value, covered, other = (found[key] for key in ("value", "field covered", "other covered"))
+    value = found["value"]
     if value <= 0:
         return "The strongest unit has a positive value."
-    needed = covered < value / 2 and abs(other - value) < value / 10
-    if found["needed"] != needed:
-        return f'"needed" is {found["needed"]}, but the value goes from {value:g} to {covered:g} if its \
-field is covered, and to {other:g} if the other place is.'
+    missed = [
+        f"in {colour} the square costs {fall:g} of {value:g}, and another {other:g}"
+        for colour, fall, other in zip(_COLOURS, found["falls"], found["other falls"], strict=True)
+        if not fall > max(value / 2, other)
+    ]
+    if found["one place"] and missed:
+        return f'"one place" is True, but {missed[0]}.'
+    if not (found["one place"] or missed):
+        return '"one place" is False, but there is no colour in which the square falls short.'
     return ""
 
 
@@ -261,14 +275,14 @@ def _example(**changes: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         "box": box,
         "share": 0.5,
-        "elsewhere": [0.1, 0.2, 0.3],
-        "marked": True,
+        "controls": [round(sides[0] * sides[1] / _SIDE**2, 2), 0.1, 0.2, 0.3],
+        "favoured": True,
         "field": (50, 50, 133, 133),
         "on object": True,
         "value": 20.0,
-        "field covered": 2.0,
-        "other covered": 20.0,
-        "needed": True,
+        "falls": [15.0, 12.0, 11.0],
+        "other falls": [8.0, 9.0, 10.0],
+        "one place": True,
         "fits": ["C4"],
         "level": level_of_box(sides[1], sides[0]),
         "words": "word " * 30,
@@ -345,14 +359,18 @@ EXERCISES: dict[str, Exercise] = {
         },
     ),
     "CP-E6": Predict(
-        lambda: _rows_changed("blocks.5", 84, 111) ** 2,
+        lambda: _rows_changed("blocks.5", 140, 167) * _rows_changed("blocks.5", 28, 55),
         mistakes={
-            "That's along one axis.": lambda: _rows_changed("blocks.5", 84, 111),
+            "That's along one axis; what about the columns?": lambda: _rows_changed("blocks.5", 140, 167),
+            "That's along one axis; what about the rows?": lambda: _rows_changed("blocks.5", 28, 55),
+            "At one border of the map there are fewer units.": lambda: (
+                _rows_changed("blocks.5", 140, 167) ** 2
+            ),
             "These are the units whose cells are covered. What about their fields?": lambda: (
-                len({row // 16 for row in range(84, 112)}) ** 2
+                len({row // 16 for row in range(140, 168)}) * len({column // 16 for column in range(28, 56)})
             ),
             "These are the units that see one pixel in the square's corner.": lambda: (
-                _rows_changed("blocks.5", 84, 84) ** 2
+                _rows_changed("blocks.5", 140, 140) * _rows_changed("blocks.5", 28, 28)
             ),
             "That's the whole map.": lambda: (_SIDE // int(_field("blocks.5").jump[0])) ** 2,
         },
@@ -385,21 +403,31 @@ EXERCISES: dict[str, Exercise] = {
         _judge_findings,
         form="a dictionary with the entries above, each of the form that stands there",
         wrong=[
-            (_example(share=0.25), '"marked" is True, but the share is 0.25'),
-            (_example(elsewhere=[0.2]), "A comparison with 1 other shares"),
+            (_example(share=0.35), '"favoured" is True, but the share is 0.35'),
+            (_example(favoured=False), '"favoured" is False, but the share is 0.5'),
+            (_example(controls=[0.19, 0.2]), "A comparison with 2 other shares"),
+            (_example(controls=[0.1, 0.2, 0.3, 0.3]), "The box has 0.19 of the area"),
             (_example(share=62), "A share lies between 0 and 1"),
             (
                 _example(field=(120, 120, 203, 203)),
                 '"on object" is True, but the middle of the field is at row 161',
             ),
-            (_example(other_covered=3.0), '"needed" is True, but the value goes from 20 to 2'),
-            (_example(field_covered=18.0), '"needed" is True, but the value goes from 20 to 18'),
+            (
+                _example(falls=[15.0, 12.0, 9.0]),
+                '"one place" is True, but in white the square costs 9 of 20, and another 10',
+            ),
+            (
+                _example(other_falls=[8.0, 13.0, 10.0]),
+                '"one place" is True, but in black the square costs 12 of 20, and another 13',
+            ),
+            (_example(one_place=False), '"one place" is False'),
+            (_example(falls=[15.0]), "The answer should be a dictionary"),
             (_example(fits=["C4", "C5"]), "C5 has a field of"),
             (_example(level=4), "A box of 120×80 doesn't belong to level 4"),
             (_example(words="It marks the cup."), "The conclusion has 4 words"),
             (_example(words="This proves it. " * 20), "One photo doesn't carry the word 'prove'"),
             ({"box": (40, 40, 140, 120)}, "There is no entry 'share'"),
-            (_example(marked="yes"), "The answer should be a dictionary"),
+            (_example(favoured="yes"), "The answer should be a dictionary"),
         ],
     ),
 }
