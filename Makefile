@@ -1,5 +1,6 @@
 # make serve      build the book and read it at http://localhost:8000 (PORT=8001 for another port)
 # make test       check everything: style, types, library, notebooks, pages, JupyterLab
+# make test-grading  check the grading of problem sets (Linux)
 # make book       build the book into _build/html
 # make notebooks  run every chapter again, store its outputs, write copies for students
 # make bench      measure the library's speed
@@ -8,7 +9,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
 BIN := .venv/bin
-.PHONY: serve test book notebooks bench clean
+GRADING := .venv-grading/bin
+.PHONY: serve test test-grading book notebooks bench clean
 .DELETE_ON_ERROR:
 
 serve: book
@@ -21,6 +23,10 @@ test: .venv/all
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadscope
 
+test-grading: .venv/all .venv-grading/all
+	$(BIN)/python tools/debian.py bwrap bubblewrap
+	OMP_NUM_THREADS=1 $(GRADING)/pytest -c tests/grading/pytest.ini -n 2 tests/grading src/convlab/grading
+
 book: .venv/site
 	$(BIN)/jupyter-book build . -q -W -n --keep-going
 
@@ -31,11 +37,11 @@ bench: .venv/all
 	$(BIN)/python benchmarks
 
 clean:
-	rm -rf .venv _build .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf .venv .venv-grading _build .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 
 # Each stamp is written last, so that an interrupted installation is done again.
-.venv/made:
-	@$(PYTHON) tools/make_venv.py .venv
+%/made:
+	@$(PYTHON) tools/make_venv.py $*
 	@touch $@
 
 .venv/site: .venv/made requirements.txt pyproject.toml
@@ -45,4 +51,8 @@ clean:
 
 .venv/all: .venv/made requirements.txt pyproject.toml
 	$(BIN)/pip install -q -r requirements.txt
+	@touch $@
+
+.venv-grading/all: .venv-grading/made exercises/requirements.txt pyproject.toml
+	$(GRADING)/pip install -q -r exercises/requirements.txt
 	@touch $@

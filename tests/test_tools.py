@@ -99,6 +99,6 @@ def test_chromium_that_cannot_be_installed_is_a_clear_message(monkeypatch):
 
 def test_environment_without_venv_is_a_clear_message(monkeypatch, tmp_path):
     monkeypatch.setattr(make_venv, "find_spec", lambda name: None)
-    monkeypatch.setattr(make_venv, "install", lambda: None)
+    monkeypatch.setattr(make_venv.debian, "install", lambda package: None)
     with pytest.raises(SystemExit, match=r"sudo apt-get install python3\.\d+-venv"):
         make_venv.main(tmp_path / "new")

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import debian
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 ADVICE = (
@@ -29,9 +31,7 @@ def find() -> str | None:
 
 def install() -> None:
     """Install Chromium: Debian's package as root, else Playwright's download."""
-    if os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-q"], check=False)
-        subprocess.run(["apt-get", "install", "-q", "-y", "--no-install-recommends", "chromium"], check=False)
+    debian.install("chromium")
     if find() is None:
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
 

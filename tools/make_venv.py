@@ -1,20 +1,12 @@
 """Make a virtual environment: `python tools/make_venv.py FOLDER`."""
 
-import os
-import shutil
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import debian
+
 PACKAGE = f"python3.{sys.version_info.minor}-venv"
-
-
-def install() -> None:
-    """Install what Debian leaves out of Python, where we may."""
-    if os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-q"], check=False)
-        subprocess.run(["apt-get", "install", "-q", "-y", PACKAGE], check=False)
 
 
 def main(folder: Path) -> None:
@@ -22,7 +14,7 @@ def main(folder: Path) -> None:
     if sys.version_info < (3, 11):  # noqa: UP036  (this runs before pip can refuse)
         sys.exit(f"ConvLab needs Python 3.11 or newer, not {sys.version.split()[0]}: make PYTHON=python3.11")
     if find_spec("ensurepip") is None:
-        install()
+        debian.install(PACKAGE)
     if find_spec("ensurepip") is None:
         sys.exit(f"This Python lacks venv. On Debian or Ubuntu: sudo apt-get install {PACKAGE}")
     import venv

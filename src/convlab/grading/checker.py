@@ -78,8 +78,10 @@ def _serve(connection: Connection) -> None:
 class Checker:
     """Runs the instructor's cells; `ask` is the student's kernel."""
 
-    def __init__(self, connection: Connection, ask: Ask, seconds: float) -> None:
-        self._connection, self._ask, self._seconds = connection, ask, seconds
+    ask: Ask
+
+    def __init__(self, connection: Connection, seconds: float) -> None:
+        self._connection, self._seconds = connection, seconds
         self._gone = ""
 
     def run(self, source: str) -> str | None:
@@ -97,7 +99,7 @@ class Checker:
             if type(said) is list:
                 words: str | None = said[0]
                 return words
-            self._connection.send(self._ask(*said))
+            self._connection.send(self.ask(*said))
         self._gone = "the test took too long"
         return self._gone
 
@@ -120,8 +122,8 @@ def parts(source: str) -> tuple[str, str]:
 
 
 @contextmanager
-def started(ask: Ask, seconds: float) -> Iterator[Checker]:
-    """Start the process; end it at the end."""
+def started(seconds: float) -> Iterator[Checker]:
+    """Start the process, which takes a moment to be ready; end it at the end."""
     ours, theirs = socket.socketpair()
     with theirs:
         handle = theirs.fileno()
@@ -129,7 +131,7 @@ def started(ask: Ask, seconds: float) -> Iterator[Checker]:
         process = subprocess.Popen(command, pass_fds=[handle], stdout=subprocess.DEVNULL)
     try:
         with Connection(ours.detach()) as connection:
-            yield Checker(connection, ask, seconds)
+            yield Checker(connection, seconds)
     finally:
         process.kill()
         process.wait()

@@ -165,7 +165,7 @@ def started(limits: Limits, files: dict[str, bytes], *, confined: bool = True) -
         environment = {key: value for key, value in os.environ.items() if key != "JPY_PARENT_PID"}
         with open(folder / "log", "w") as log:
             manager.start_kernel(env=environment, cwd=str(work), stdout=log, stderr=log)
-        watch = Watch(getattr(manager.provisioner, "pid", 0), folder, limits)
+        watch = Watch(getattr(manager.provisioner, "pid", 0), folder, limits, confined=confined)
         client = manager.blocking_client()
         for channel in (client.shell_channel, client.iopub_channel, client.control_channel):
             channel.socket.setsockopt(zmq.MAXMSGSIZE, 128 * limits.output)

@@ -5,15 +5,13 @@ the system's libraries, the Python installation and this library. Its kernel-enf
 `prlimit`; what these leave open (the sum over processes, the folder's size) is watched from outside.
 """
 
+import contextlib
 import shutil
-import signal
 import site
 import subprocess
 import sys
 import sysconfig
 import threading
-import time
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,9 +122,9 @@ class Watch:
     `reason` is "" until then, and afterwards says what was too much. `close` kills what is left.
     """
 
-    def __init__(self, pid: int, folder: Path, limits: Limits) -> None:
+    def __init__(self, pid: int, folder: Path, limits: Limits, *, confined: bool) -> None:
         self.reason = ""
-        self._root, self._folder, self._limits = psutil.Process(pid), folder, limits
+        self._root, self._folder, self._limits, self._confined = psutil.Process(pid), folder, limits, confined
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
@@ -134,17 +132,28 @@ class Watch:
     def kill(self, reason: str) -> None:
         """End them all."""
         self.reason = self.reason or reason
-        _kill([*self._family(), self._root])
-
-    def alive(self) -> bool:
-        """Whether the first of them is still running."""
-        return self._root.is_running() and self._root.status() != psutil.STATUS_ZOMBIE
+        self._end()
 
     def close(self) -> None:
         """End them all and stop looking."""
         self._ended.set()
         self._thread.join()
-        _kill([*self._family(), self._root])
+        self._end()
+
+    def _end(self) -> None:
+        """Kill; the first process of a sandbox takes all others with it, and bubblewrap ends after them.
+
+        The system takes a second to clear a sandbox away, for which nobody needs to wait.
+        """
+        family = self._family()
+        for process in family if self._confined and family else [*family, self._root]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        threading.Thread(target=_reap, args=(self._root,), daemon=True).start()
+
+    def alive(self) -> bool:
+        """Whether the first of them is still running."""
+        return self._root.is_running() and self._root.status() != psutil.STATUS_ZOMBIE
 
     def _family(self) -> list[psutil.Process]:
         try:
@@ -183,17 +192,11 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _kill(processes: Iterable[psutil.Process]) -> None:
-    """Kill and wait: the first process of a sandbox takes all others with it."""
-    some: Sequence[psutil.Process] = list(processes)
-    for process in some:
+def _reap(process: psutil.Process) -> None:
+    """Wait until a process has ended, and help it after a while."""
+    with contextlib.suppress(psutil.Error):
         try:
-            process.send_signal(signal.SIGKILL)
-        except psutil.NoSuchProcess:
-            continue
-    end = time.monotonic() + 5
-    for process in some:
-        try:
-            process.wait(max(end - time.monotonic(), 0.01))
-        except psutil.Error:
-            continue
+            process.wait(5)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(5)

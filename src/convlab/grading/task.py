@@ -82,9 +82,10 @@ def grade(
     late = False
     try:
         with (
+            checker.started(limits.seconds) as tests,
             kernel.started(limits, dict(files), confined=confined) as student,
-            checker.started(student.ask, limits.seconds) as tests,
         ):
+            tests.ask = student.ask
             for cell in notebook.cells:
                 if cell.cell_type != "code":
                     continue
