@@ -41,9 +41,9 @@ def course(released) -> Course:
     return released("ps01")
 
 
-def hand_in(course: Course, submission: nbformat.NotebookNode | bytes) -> Result:
+def hand_in(course: Course, submission: nbformat.NotebookNode | bytes, limits: Limits = LIMITS) -> Result:
     content = submission if isinstance(submission, bytes) else as_bytes(submission)
-    result = grade(content, as_bytes(course.to_grade("ps01")), ADA, {}, LIMITS)
+    result = grade(content, as_bytes(course.to_grade("ps01")), ADA, {}, limits)
     assert_nothing_is_left()
     return result
 
@@ -197,7 +197,9 @@ for path in [{str(book)!r}, '/usr/x', {os.__file__!r}]:
 print('found', found, dict(os.environ))
 map_shape = units = ratio = 0
 """
-    result = hand_in(course, copy(course, "ps01", solved=True, units=text))
+    result = hand_in(
+        course, copy(course, "ps01", solved=True, units=text), Limits()
+    )  # to walk takes its time
     (cell,) = [
         c
         for c in nbformat.reads(result.notebook.decode(), as_version=4).cells
