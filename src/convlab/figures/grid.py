@@ -1,4 +1,4 @@
-"""What the figures that draw grids of numbers accept: small arrays, kept as nested lists."""
+"""What figures accept: small arrays kept as nested lists, places in them, boxes on pictures."""
 
 from __future__ import annotations
 
@@ -64,3 +64,23 @@ def place(name: str, value: Any, shape: tuple[int, int]) -> list[int]:
         rows, columns = shape
         raise ValueError(f"`{name}` must be a row and a column of the {rows}×{columns} map, got {unit}")
     return unit
+
+
+def box_on(picture: str, value: Any, size: tuple[int, int], least: int) -> list[int]:
+    """[x1, y1, x2, y2] as integers. ValueError if it is smaller than `least` or leaves the picture's `size`.
+
+    >>> box_on("photo", (0, 10, 30, 40), (50, 60), 20)
+    [0, 10, 30, 40]
+    """
+    height, width = size
+    try:
+        box = [index(number) for number in value]
+        x1, y1, x2, y2 = box
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`box` must be four integers x1, y1, x2, y2, got {value!r}") from error
+    if not (0 <= x1 <= x2 - least <= width - least and 0 <= y1 <= y2 - least <= height - least):
+        raise ValueError(
+            f"`box` must be at least {least} pixels wide and high and lie on the {picture}, which is {width} "
+            f"wide and {height} high, got {box}"
+        )
+    return box

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from operator import index
 from typing import Any
 
 from traitlets import Any as Anything
@@ -13,7 +12,7 @@ from traitlets import Dict, validate
 from convlab import nets
 from convlab.fields import receptive_field
 from convlab.figures.figure import Figure
-from convlab.figures.grid import place
+from convlab.figures.grid import box_on, place
 from convlab.shapes import as_int
 
 LEVELS = (2, 3, 4, 5)
@@ -89,20 +88,7 @@ class PyramidBuilder(Figure):
 
     @validate("box")
     def _box_is_on_the_picture(self, proposal: dict[str, Any]) -> list[int]:
-        height, width = self.maps["picture"]
-        try:
-            box = [index(number) for number in proposal["value"]]
-            x1, y1, x2, y2 = box
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"`box` must be four integers x1, y1, x2, y2, got {proposal['value']!r}"
-            ) from error
-        if not (0 <= x1 <= x2 - LEAST <= width - LEAST and 0 <= y1 <= y2 - LEAST <= height - LEAST):
-            raise ValueError(
-                f"`box` must be at least {LEAST} pixels wide and high and lie on the picture, which is "
-                f"{width} wide and {height} high, got {box}"
-            )
-        return box
+        return box_on("picture", proposal["value"], self.maps["picture"], LEAST)
 
     @validate("k0")
     def _level_is_known(self, proposal: dict[str, Any]) -> int:

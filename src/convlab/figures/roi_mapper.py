@@ -5,7 +5,6 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
-from operator import index
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from traitlets import Dict, observe, validate
 
 from convlab.data import grey
 from convlab.figures.figure import Figure
-from convlab.figures.grid import place
+from convlab.figures.grid import box_on, place
 from convlab.shapes import as_int
 
 STRIDES = (8, 16, 32)
@@ -88,20 +87,7 @@ class RoIMapper(Figure):
 
     @validate("box")
     def _box_is_on_the_photo(self, proposal: dict[str, Any]) -> list[int]:
-        height, width = self.photo["size"]
-        try:
-            box = [index(number) for number in proposal["value"]]
-            x1, y1, x2, y2 = box
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"`box` must be four integers x1, y1, x2, y2, got {proposal['value']!r}"
-            ) from error
-        if not (0 <= x1 <= x2 - LEAST <= width - LEAST and 0 <= y1 <= y2 - LEAST <= height - LEAST):
-            raise ValueError(
-                f"`box` must be at least {LEAST} pixels wide and high and lie on the photo, which is {width} "
-                f"wide and {height} high, got {box}"
-            )
-        return box
+        return box_on("photo", proposal["value"], self.photo["size"], LEAST)
 
     @validate("stride")
     def _stride_is_known(self, proposal: dict[str, Any]) -> int:
