@@ -33,7 +33,7 @@ book: .venv/site
 notebooks: .venv/all
 	$(BIN)/python tools/notebooks.py
 
-bench: .venv/all
+bench: .venv/all .venv-grading/all
 	$(BIN)/python benchmarks
 
 clean:
