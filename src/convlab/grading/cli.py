@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from convlab.grading.export import FORMATS
+
     parser = argparse.ArgumentParser(
         prog="convlab-grade", description="Release, collect and grade problem sets."
     )
@@ -58,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
     export = commands.add_parser("export", help="print the marks, and write feedback")
     export.add_argument("name", metavar="ps03")
-    export.add_argument("--format", choices=("csv", "moodle", "canvas"), default="csv")
+    export.add_argument("--format", choices=FORMATS, default=FORMATS[0])
     export.add_argument("--output", type=Path, help="a file instead of the terminal")
     export.add_argument("--feedback", action="store_true", help="write a page of feedback for every mark")
     export.set_defaults(run=_export)
@@ -102,6 +104,7 @@ def _grade(options: argparse.Namespace) -> None:
     course = Course(options.course)
     if not options.no_sandbox and not options.scheduler:
         sandbox.available()
+    course.to_grade(options.name)  # says what is missing before any worker starts
     limits = Limits(seconds=options.seconds, memory=options.memory << 20)
     with cluster(options.jobs, options.scheduler) as client:
         done = grade_all(

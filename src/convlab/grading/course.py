@@ -33,7 +33,7 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from convlab.exercises._personal import code
 from convlab.grading.notebook import about, is_manual, is_test, read, without_hidden_tests
-from convlab.grading.task import Result, Status
+from convlab.grading.task import Result
 
 _LEFT = re.compile(r"BEGIN SOLUTION|BEGIN HIDDEN|BEGIN MARK SCHEME")
 
@@ -282,6 +282,3 @@ def key_of(submission: bytes, source: bytes, files: dict[str, bytes], own: str) 
     ):
         digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()
-
-
-__all__ = ["Course", "CourseError", "Status", "Student", "key_of"]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from convlab.grading.course import Course
 from convlab.grading.task import Status
 
-SURE = (Status.GRADED,)
 FORMATS = ("csv", "moodle", "canvas")
 
 
@@ -43,7 +42,7 @@ def marks(course: Course, name: str) -> list[Mark]:
                 waiting = any(one.needs_manual_grade for one in submission.notebooks)
                 if status is Status.NEEDS_PERSON and not waiting:
                     status = Status.GRADED
-                score = float(submission.score) if status in SURE else None
+                score = float(submission.score) if status is Status.GRADED else None
             remarks = "; ".join(result.get("remarks", []))
             names = (known.name, known.email) if known else ("", "")
             found.append(Mark(student, *names, status, score, most, points, remarks))

@@ -16,7 +16,7 @@ import zmq
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 from nbformat import NotebookNode
-from nbformat.v4 import new_output, output_from_msg
+from nbformat.v4 import output_from_msg
 
 from convlab.grading import sandbox
 from convlab.grading._agent import MARK, decode, encode
@@ -138,11 +138,6 @@ def _read(reply: str) -> Any:
         return answer if type(answer) is dict else None
     except Exception:
         return None
-
-
-def message(text: str) -> NotebookNode:
-    """An output that says something in the name of the grader."""
-    return new_output("stream", name="stderr", text=text + "\n")
 
 
 @contextmanager
