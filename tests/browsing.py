@@ -6,18 +6,89 @@ keys move, `data-drive="pointer"` on what a pointer explores, `aria-live` on the
 
 import base64
 import math
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import notebooks
 import pytest
+import yaml
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from convlab.figures import Figure
 
+ROOT = Path(__file__).resolve().parent.parent
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+DOCUMENTS = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+PAGES = [f"{name}.html" for name in DOCUMENTS] + ["search.html"]
+VIEWPORTS = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+ADDRESS = "https://github.com/ada/convlab"
+
 MARKUP = re.compile(r".*(?:\$[^$\n]+\$|\\\(|:::|\{[a-z:-]+\}`|```).*")
+
+
+def build(output: Path, repository: str, source: Path = ROOT) -> Path:
+    """Build the book with warnings as errors; return the folder of its pages."""
+    server, _, name = repository.rpartition("/")
+    server, _, owner = server.rpartition("/")
+    environment = os.environ | {"GITHUB_SERVER_URL": server, "GITHUB_REPOSITORY": f"{owner}/{name}"}
+    command = [
+        Path(sys.executable).with_name("jupyter-book"),
+        "build",
+        source,
+        "--path-output",
+        output,
+        "-q",
+        "-W",
+        "-n",
+        "--keep-going",
+    ]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return output / "_build" / "html"
+
+
+@dataclass
+class View:
+    """A page in the browser, with everything that went wrong on the way."""
+
+    page: Page
+    name: str = ""
+    messages: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+    def open(self, origin: str, name: str) -> None:
+        """Load a page, wait for its formulas, and record what it says and asks for."""
+
+        def only_local(route: Route) -> None:
+            if route.request.url.startswith((origin, "data:", "blob:")):
+                route.continue_()
+            else:
+                self.strangers.append(route.request.url)
+                route.abort()
+
+        self.name = name
+        self.page.context.route("**/*", only_local)
+        self.page.on("console", lambda message: self.messages.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.messages.append(f"uncaught: {error}"))
+        self.page.on("requestfailed", lambda request: self.messages.append(f"failed: {request.url}"))
+        self.page.goto(f"{origin}/{name}")
+        self.page.evaluate("window.MathJax?.startup?.promise")
+        self.page.wait_for_load_state("networkidle")
+        for figure in self.page.locator(
+            "[data-convlab-figure]"
+        ).all():  # each starts when it comes near the view
+            figure.scroll_into_view_if_needed()
+            expect(figure.locator("[data-drive]").first).to_be_visible()
+
+    def complaints(self) -> list[str]:
+        """The console's messages, less the theme's own notes on its light and dark mode."""
+        return [message for message in self.messages if not message.startswith("log: [PST]:")]
 
 
 def raw_markup(text: Locator) -> list[str]:

@@ -1,11 +1,39 @@
 """Fixtures that several test files share."""
 
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import chromium
 import pytest
-from browsing import write_page
+import serve
+from browsing import ADDRESS, build, write_page
+from filelock import FileLock
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory, worker_id) -> Path:
+    """The folder of the book's pages, built once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    output = (base if worker_id == "master" else base.parent) / "book"
+    built = output / "built"
+    with FileLock(output.with_suffix(".lock")):
+        if not built.exists():
+            build(output, ADDRESS)
+            built.touch()
+    return output / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def origin(site: Path) -> Iterator[str]:
+    """The address of a server of the book's pages."""
+    with serve.make_server(str(site), 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture(scope="module")

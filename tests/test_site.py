@@ -1,32 +1,30 @@
 """Every page of the built book as a reader's browser shows it: served, from disk, without a network."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-import threading
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import notebooks
 import pytest
-import serve
-import yaml
 from axe_playwright_python.sync_playwright import Axe
-from browsing import drive_by_keys, drive_by_pointer, raw_markup, stored_figures
-from playwright.sync_api import Browser, Page, Route, expect
-
-ROOT = Path(__file__).resolve().parent.parent
-CHAPTERS = notebooks.CHAPTERS
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-DOCUMENTS = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
-PAGES = [f"{name}.html" for name in DOCUMENTS] + ["search.html"]
-VIEWPORTS = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
-ADDRESS = "https://github.com/ada/convlab"
+from browsing import (
+    ADDRESS,
+    DOCUMENTS,
+    PAGES,
+    ROOT,
+    TOC,
+    VIEWPORTS,
+    View,
+    build,
+    drive_by_keys,
+    drive_by_pointer,
+    raw_markup,
+    stored_figures,
+)
+from playwright.sync_api import Browser, expect
 
 # What the theme itself does wrong: the axe rule, a pattern for the element, and why we leave it.
 THEME_FINDINGS = [
@@ -46,94 +44,29 @@ HIDE_ALIKE = """() => {
 }"""
 
 
-def build(output: Path, repository: str) -> Path:
-    """Build the book with warnings as errors; return the folder of its pages."""
-    server, _, name = repository.rpartition("/")
-    server, _, owner = server.rpartition("/")
-    environment = os.environ | {"GITHUB_SERVER_URL": server, "GITHUB_REPOSITORY": f"{owner}/{name}"}
-    command = [
-        Path(sys.executable).with_name("jupyter-book"),
-        "build",
-        ROOT,
-        "--path-output",
-        output,
-        "-q",
-        "-W",
-        "-n",
-        "--keep-going",
-    ]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return output / "_build" / "html"
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
-    return build(tmp_path_factory.mktemp("book"), ADDRESS)
-
-
-@pytest.fixture(scope="module")
-def origin(site: Path) -> Iterator[str]:
-    with serve.make_server(str(site), 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-@dataclass
-class View:
-    """A page in the browser, with everything that went wrong on the way."""
-
-    page: Page
-    messages: list[str] = field(default_factory=list)
-    strangers: list[str] = field(default_factory=list)
-
-    def open(self, origin: str, name: str) -> None:
-        """Load a page, wait for its formulas, and record what it says and asks for."""
-
-        def only_local(route: Route) -> None:
-            if route.request.url.startswith((origin, "data:", "blob:")):
-                route.continue_()
-            else:
-                self.strangers.append(route.request.url)
-                route.abort()
-
-        self.page.context.route("**/*", only_local)
-        self.page.on("console", lambda message: self.messages.append(f"{message.type}: {message.text}"))
-        self.page.on("pageerror", lambda error: self.messages.append(f"uncaught: {error}"))
-        self.page.on("requestfailed", lambda request: self.messages.append(f"failed: {request.url}"))
-        self.page.goto(f"{origin}/{name}")
-        self.page.evaluate("window.MathJax?.startup?.promise")
-        self.page.wait_for_load_state("networkidle")
-        for figure in self.page.locator(
-            "[data-convlab-figure]"
-        ).all():  # each starts when it comes near the view
-            figure.scroll_into_view_if_needed()
-            expect(figure.locator("[data-drive]").first).to_be_visible()
-
-    def complaints(self) -> list[str]:
-        """The console's messages, less the theme's own notes on its light and dark mode."""
-        return [message for message in self.messages if not message.startswith("log: [PST]:")]
-
-
-CASES = [(name, size, scheme) for name in PAGES for size in VIEWPORTS for scheme in ("light", "dark")]
+CASES = [(name, size) for name in PAGES for size in VIEWPORTS]
 
 
 @pytest.fixture(scope="module", params=CASES, ids=["-".join(case) for case in CASES])
-def view(request, browser: Browser, origin: str) -> Iterator[View]:
-    name, size, scheme = request.param
-    context = browser.new_context(viewport=VIEWPORTS[size], color_scheme=scheme)
+def opened(request, browser: Browser, origin: str) -> Iterator[View]:
+    name, size = request.param
+    context = browser.new_context(viewport=VIEWPORTS[size], has_touch=size == "phone", color_scheme="light")
     view = View(context.new_page())
     view.open(origin, name)
     yield view
     context.close()
 
 
+@pytest.fixture(scope="module", params=["light", "dark"])
+def view(request, opened: View) -> View:
+    opened.page.emulate_media(color_scheme=request.param)
+    opened.page.evaluate("Promise.all(document.getAnimations().map(fade => fade.finished))")
+    return opened
+
+
 def test_theme_follows_the_reader(view):
     wanted = "dark" if view.page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
-    assert view.page.evaluate("document.documentElement.dataset.theme") == wanted
+    expect(view.page.locator("html")).to_have_attribute("data-theme", wanted)
 
 
 def test_console_is_empty(view):
@@ -213,7 +146,14 @@ def test_axe_finds_nothing(view):
     assert findings == []
 
 
-# From disk
+def test_figures_respond(opened):
+    figures = opened.page.locator("[data-convlab-figure]")
+    path = (ROOT / opened.name).with_suffix(".ipynb")
+    assert figures.count() == (stored_figures(path) if path.is_file() else 0)
+    for figure in figures.all():
+        drive_by_keys(figure)
+        drive_by_pointer(figure, touch=opened.page.evaluate("navigator.maxTouchPoints > 0"))
+    assert opened.complaints() == []
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -221,9 +161,9 @@ def test_page_works_from_disk(browser, site, name):
     context = browser.new_context(viewport=VIEWPORTS["desktop"])
     view = View(context.new_page())
     view.open(site.as_uri(), name)
-    test_console_is_empty(view)
     test_nothing_comes_from_another_host(view)
     test_math_is_rendered(view)
+    test_figures_respond(view)
     context.close()
 
 
@@ -234,56 +174,30 @@ def test_the_site_opens_on_the_landing_page(browser, origin):
     page.close()
 
 
-# Interactive figures
-
-
-@pytest.mark.parametrize("size", VIEWPORTS)
-@pytest.mark.parametrize("source", ["server", "disk"])
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_figures_respond(browser, site, origin, path, source, size):
-    touch = size == "phone"
-    context = browser.new_context(viewport=VIEWPORTS[size], has_touch=touch)
-    view = View(context.new_page())
-    view.open(origin if source == "server" else site.as_uri(), f"chapters/{path.stem}.html")
-    figures = view.page.locator("[data-convlab-figure]")
-    assert figures.count() == stored_figures(path)
-    for figure in figures.all():
-        drive_by_keys(figure)
-        drive_by_pointer(figure, touch)
-    assert view.complaints() == []
-    context.close()
-
-
 # The repository's address
 
 
-def launch_links(site: Path) -> list[str]:
-    """Every link of the pages that needs the repository's address."""
-    pages = [(site / name).read_text(encoding="utf-8") for name in PAGES]
-    pattern = (
-        r'href="(https://(?:github\.com/ada|mybinder\.org/v2|colab\.research\.google\.com/github)[^"]*)"'
-    )
-    return [link for page in pages for link in re.findall(pattern, page)]
-
-
 def test_buttons_carry_the_repository_address(site):
-    links = set(launch_links(site))
+    pages = [(site / name).read_text(encoding="utf-8") for name in PAGES]
+    links = {link for page in pages for link in re.findall(r'href="(https://[^"]*)"', page)}
     for name in DOCUMENTS:
         source = next(ROOT.glob(f"{name}.*")).relative_to(ROOT).as_posix()
         assert f"{ADDRESS}/edit/main/{source}" in links
-    for path in CHAPTERS:
+    for path in notebooks.CHAPTERS:
         assert f"https://mybinder.org/v2/gh/ada/convlab/main?urlpath=lab/tree/chapters/{path.name}" in links
         assert f"https://colab.research.google.com/github/ada/convlab/blob/main/chapters/{path.name}" in links
 
 
 def test_buttons_are_absent_without_an_address(tmp_path):
-    site = build(tmp_path, "https://git.example.org/ada/convlab")
-    assert launch_links(site) == []
-    for name in PAGES:
-        page = (site / name).read_text(encoding="utf-8")
-        assert not re.search(
-            r"launch-buttons|source-(edit|file|issues|repository)-button|executablebooks/jupyter-book", page
-        )
+    (tmp_path / "book").symlink_to(ROOT / "book")
+    shutil.copy(ROOT / "_config.yml", tmp_path)
+    (tmp_path / "_toc.yml").write_text("{ format: jb-book, root: page }", encoding="utf-8")
+    (tmp_path / "page.md").write_text("# A page", encoding="utf-8")
+    page = build(tmp_path / "built", "https://git.example.org/ada/convlab", tmp_path) / "page.html"
+    assert not re.search(
+        r"mybinder|colab|launch-buttons|source-(edit|file|issues|repository)-button|executablebooks/jupyter-book",
+        page.read_text(encoding="utf-8"),
+    )
 
 
 def test_search_index_holds_the_chapters(site):
