@@ -29,6 +29,16 @@ def test_the_stored_picture_equals_a_fresh_one(pictures):
     assert np.abs(difference).mean() < 1, "the stored picture is stale: run python tools/pictures.py"
 
 
+def test_the_stored_preview_equals_a_fresh_one(pictures):
+    fresh = pictures["preview"]()
+    with Image.open(pictures["PREVIEW"]) as stored:
+        assert stored.format == "JPEG"  # not every site shows WebP
+        assert stored.size == fresh.size == pictures["PREVIEW_SIZE"]
+        difference = np.asarray(stored, float) - np.asarray(fresh, float)
+    assert np.abs(difference).mean() < 4, "the stored preview is stale: run python tools/pictures.py"
+    assert pictures["PREVIEW"].stat().st_size <= 160_000
+
+
 def test_the_stored_picture_is_small(pictures):
     assert pictures["PATH"].stat().st_size <= 120_000
 

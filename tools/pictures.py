@@ -1,4 +1,4 @@
-"""Draw the landing page's picture and the logo: ``python tools/pictures.py``.
+"""Draw the landing page's picture, the logo and the preview for social sites: ``python tools/pictures.py``.
 
 The picture has four panels: a photograph, then maps of it from three depths of EfficientNet-Lite0. The maps
 get smaller and there are more of them. Each panel shows those of its layer that vary most, strongest first.
@@ -15,7 +15,7 @@ import matplotlib
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from convlab.capture import capture
 from convlab.data import photo
@@ -26,6 +26,8 @@ from convlab.pretrained import efficientnet_lite0, preprocess
 STATIC = Path(__file__).parents[1] / "book" / "_static"
 PATH = STATIC / "landing.webp"
 LOGO = STATIC / "logo.svg"
+PREVIEW = STATIC / "preview.jpg"
+PREVIEW_SIZE = (1200, 630)  # what social sites ask for
 PHOTO = "cat"
 PANELS = {"stem_relu": 2, "blocks.4.depthwise_relu": 4, "head_relu": 8}  # layer: maps shown per side
 WIDTH, HEIGHT, GAP = 480, 320, 4  # of one panel, in pixels; its proportions are the photo's
@@ -61,6 +63,26 @@ def landing() -> Image.Image:
     return picture
 
 
+def preview() -> Image.Image:
+    """What social sites show beside a link: the title, and the landing picture."""
+    picture = Image.new("RGB", PREVIEW_SIZE, "#14181e")
+    picture.paste(landing().resize((720, 480), Image.Resampling.LANCZOS), (440, 75))
+    draw = ImageDraw.Draw(picture)
+    folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    for name, size, place, colour, text in (
+        ("DejaVuSans-Bold.ttf", 72, (40, 176), "white", "ConvLab"),
+        (
+            "DejaVuSans.ttf",
+            32,
+            (42, 284),
+            "#ced6dd",
+            "What a\nconvolutional\nnetwork computes,\nin pages that\nyou can check.",
+        ),
+    ):
+        draw.text(place, text, colour, ImageFont.truetype(str(folder / name), size), spacing=12)
+    return picture
+
+
 def save(picture: Image.Image, target: object) -> None:
     """Write the picture as WebP to a path or an open binary file."""
     picture.save(target, format="WEBP", quality=50, method=6)
@@ -92,5 +114,6 @@ def logo() -> str:
 if __name__ == "__main__":
     save(landing(), PATH)
     LOGO.write_text(logo(), encoding="utf-8")
-    for path in (PATH, LOGO):
+    preview().save(PREVIEW, quality=85)
+    for path in (PATH, LOGO, PREVIEW):
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")

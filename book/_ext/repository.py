@@ -1,13 +1,18 @@
-"""The repository's address, found in one place; every button that needs it is absent where there is none."""
+"""The addresses of the repository and of the published site, found in one place.
+
+What needs one of them is absent where it is not known.
+"""
 
 import os
 import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.errors import ConfigError
 
 BUTTONS = ("use_repository_button", "use_source_button", "use_edit_page_button", "use_issues_button")
 
@@ -41,10 +46,29 @@ def find(environ: Mapping[str, str], folder: Path) -> str | None:
     return normalise(result.stdout) if result.returncode == 0 else None
 
 
-def set_buttons(app: Sphinx, config: Config) -> None:
-    """Give the theme the address, or take away what would need it."""
+def find_site(environ: Mapping[str, str], repository: str | None) -> str | None:
+    """Find where the pages are published: `SITE_ADDRESS`, else GitHub Pages of the repository.
+
+    >>> find_site({}, "https://github.com/Ada/convlab")
+    'https://ada.github.io/convlab/'
+    """
+    if address := environ.get("SITE_ADDRESS"):
+        if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", address):
+            raise ConfigError(f"`SITE_ADDRESS` must begin with http:// or https://, got {address!r}")
+        return address.rstrip("/") + "/"
+    match = re.fullmatch(r"https://github\.com/([^/]+)/([^/]+)", repository or "")
+    if match is None:
+        return None
+    host = f"{match[1].lower()}.github.io"
+    return f"https://{host}/" if match[2].lower() == host else f"https://{host}/{match[2]}/"
+
+
+def set_addresses(app: Sphinx, config: Config) -> None:
+    """Give the theme the addresses, or take away what would need them."""
     options = config.html_theme_options
     address = find(os.environ, Path(app.srcdir))
+    config.html_baseurl = find_site(os.environ, address) or ""
+    config.notfound_urls_prefix = urlsplit(config.html_baseurl).path or "/"
     if address is None:
         for key in ("repository_url", "repository_branch", "launch_buttons", *BUTTONS):
             options.pop(key, None)
@@ -57,5 +81,5 @@ def set_buttons(app: Sphinx, config: Config) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension; the theme reads the options later, when the builder starts."""
-    app.connect("config-inited", set_buttons)
+    app.connect("config-inited", set_addresses)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
