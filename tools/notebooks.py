@@ -155,23 +155,24 @@ def problems(notebook: NotebookNode) -> list[str]:
     return found
 
 
-def decode_image(text: str) -> np.ndarray | None:
-    """Decode a base64 picture or data URL to (H, W, 4) pixels; None if `text` is not one."""
+def decode_image(text: str) -> tuple[np.ndarray, set[str]] | None:
+    """Decode a base64 picture or data URL to (H, W, 4) pixels and the names of its notes; None if none."""
     try:
         data = base64.b64decode(text.partition("base64,")[2] or text, validate=False)
-        return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"), dtype=float)
+        image = Image.open(io.BytesIO(data))
+        return np.asarray(image.convert("RGBA"), dtype=float), set(image.info)
     except (binascii.Error, OSError):
         return None
 
 
 def same_picture(one: str, other: str) -> bool:
-    """Tell whether two base64 pictures have the same size and nearly the same pixels."""
+    """Tell whether two base64 pictures have the same size and kinds of notes, and nearly the same pixels."""
     if one == other:
         return True
     a, b = decode_image(one), decode_image(other)
-    if a is None or b is None or a.shape != b.shape:
+    if a is None or b is None or a[0].shape != b[0].shape or a[1] != b[1]:
         return False
-    return bool(np.abs(a - b).mean() <= PIXEL_BOUND)
+    return bool(np.abs(a[0] - b[0]).mean() <= PIXEL_BOUND)
 
 
 def same_state(one: Any, other: Any) -> bool:
