@@ -2,14 +2,21 @@
 
 import csv
 import io
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import psutil
@@ -57,7 +64,9 @@ def saved(course: Course, student: str, status: Status, points: dict[str, float 
         if about(cell).get("points") and about(cell).locked
     }
     content = b"" if status is Status.UNREADABLE else as_bytes(notebook)
-    course.save("ps01", student, "key", Result(status, full | points if content else {}, ("why",), content))
+    with course.gradebook() as book:
+        result = Result(status, full | points if content else {}, ("why",), content, frozenset({"words"}))
+        course.save(book, "ps01", student, "key", result)
 
 
 # Release
@@ -250,36 +259,93 @@ def test_export_never_makes_a_zero_of_what_is_not_sure(course, capsys):
     assert {row[2]: row[-1] for row in canvas[2:]} == {"ada": "5", "bob": "", "zoe": "", "4711": ""}
 
 
-def test_the_gradebook_waits_for_a_person(course):
-    saved(course, "ada", Status.KILLED, {"units-count": None})
+@pytest.mark.parametrize("status", [Status.TIMED_OUT, Status.KILLED, Status.TAMPERED])
+def test_the_gradebook_waits_for_a_person(course, status):
+    saved(course, "ada", status, {"units-count": None})
     with course.gradebook() as book:
-        grade = book.find_grade("units-count", "ps01", "ps01", "ada")
-        assert (grade.auto_score, grade.needs_manual_grade) == (None, True)
-        assert book.find_grade("units-shape", "ps01", "ps01", "ada").auto_score == 0
+        scores = {one.name: one.auto_score for one in book.find_submission("ps01", "ada").notebooks[0].grades}
+        waiting = {
+            one.name
+            for one in book.find_submission("ps01", "ada").notebooks[0].grades
+            if one.needs_manual_grade
+        }
+    assert (scores["units-count"], scores["units-shape"]) == (None, 0)
+    assert waiting == scores.keys() - {"words"}
 
 
-def test_a_mark_given_by_hand_completes_the_score(course, capsys):
+@contextmanager
+def formgrader(course: Course) -> Iterator[Callable[..., Any]]:
+    """Start nbgrader's formgrader in the course's folder; give a function that asks it."""
+    start = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "server",
+        "--no-browser",
+        "--allow-root",
+        "--ip=127.0.0.1",
+        "--port=0",
+    ]
+    server = subprocess.Popen(
+        [*start, "--IdentityProvider.token=t"], cwd=course.root, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        address = next(found[0] for line in server.stderr if (found := re.search(r"http://127\S+:\d+", line)))
+
+        def ask(path: str, change: dict[str, float] | None = None) -> Any:
+            request = urllib.request.Request(
+                f"{address}/formgrader/{path}",
+                data=json.dumps(change).encode() if change else None,
+                headers={"Authorization": "token t"},
+                method="PUT" if change else "GET",
+            )
+            for _ in range(100):  # it tells its address a little before it listens
+                try:
+                    with urllib.request.urlopen(request) as answer:
+                        return json.load(answer) if path.startswith("api/") else answer.read().decode()
+                except urllib.error.URLError as error:
+                    if not isinstance(error.reason, ConnectionRefusedError):
+                        raise
+                    time.sleep(0.1)
+            pytest.fail("formgrader doesn't answer")
+
+        yield ask
+    finally:
+        server.terminate()
+        server.communicate()
+
+
+def test_marks_given_in_formgrader_complete_the_score(course, capsys):
     notebook = copy(course, "ps01", solved=True)
     content = as_bytes(notebook)
-    course.collected("ps01", "ada", content)
     points = {
         about(c).grade_id: float(about(c).points)
         for c in notebook.cells
         if about(c).get("points") and about(c).locked
     }
-    course.save("ps01", "ada", "key", Result(Status.NEEDS_PERSON, points, (), content))
-    run(course, "export", "ps01")
-    assert "ada,Ada Lovelace,needs a person,,20" in capsys.readouterr().out
     with course.gradebook() as book:
-        grade = book.find_grade("words", "ps01", "ps01", "ada")
-        grade.manual_score, grade.needs_manual_grade = 2.5, False
-        book.db.commit()
+        for student, status in [("ada", Status.NEEDS_PERSON), ("bob", Status.TAMPERED)]:
+            course.collected("ps01", student, content)
+            course.save(book, "ps01", student, "key", Result(status, points, ("why",), content))
+    run(course, "export", "ps01")
+    shown = capsys.readouterr().out
+    assert "ada,Ada Lovelace,needs a person,,20" in shown
+    assert "bob,Bob Noyce,tampered,,20" in shown
+    with formgrader(course) as ask:
+        for submission in ask("api/submitted_notebooks/ps01/ps01"):
+            assert submission["needs_manual_grade"]
+            page = ask(f"submissions/{submission['id']}/")
+            assert "A good answer." in page
+            for one in ask(f"api/grades?submission_id={submission['id']}"):
+                if one["needs_manual_grade"]:
+                    most = one["max_score"]
+                    ask(f"api/grade/{one['id']}", {"manual_score": 2.5 if one["name"] == "words" else most})
     run(course, "export", "ps01", "--feedback")
-    said = capsys.readouterr()
-    assert "ada,Ada Lovelace,graded,19.5,20" in said.out
-    assert (course.root / "feedback/ada/ps01/ps01.html").read_text(encoding="utf-8").count(
-        "HIDDEN TESTS"
-    ) == 0
+    shown = capsys.readouterr().out
+    assert "ada,Ada Lovelace,graded,19.5,20" in shown
+    assert "bob,Bob Noyce,graded,19.5,20" in shown
+    feedback = (course.root / "feedback/ada/ps01/ps01.html").read_text(encoding="utf-8")
+    assert "HIDDEN TESTS" not in feedback
 
 
 def test_a_second_run_does_only_what_is_new(course, capsys):
@@ -345,7 +411,8 @@ def test_a_lost_worker_loses_nothing(course):
                     family = psutil.Process(workers[0].pid).children(recursive=True)
                     os.kill(workers[0].pid, signal.SIGKILL)
                     for child in family:
-                        child.kill()
+                        with suppress(psutil.NoSuchProcess):
+                            child.kill()
 
             save = course.save
             course.save = lambda *a: (save(*a), kill_one())

@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 import sys
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,12 +29,13 @@ from nbgrader.api import Gradebook
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolutions, ComputeChecksums, LockCells
+from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 from convlab.exercises._personal import code
 from convlab.grading.notebook import about, is_manual, is_test, read, without_hidden_tests
-from convlab.grading.task import Result
+from convlab.grading.task import Result, Status
 
 _LEFT = re.compile(r"BEGIN SOLUTION|BEGIN HIDDEN|BEGIN MARK SCHEME")
 
@@ -196,13 +198,12 @@ class Course:
         path = self.root / "results" / name / f"{student}.json"
         return dict(json.loads(path.read_text())) if path.exists() else {}
 
-    def save(self, name: str, student: str, key: str, result: Result) -> None:
+    def save(self, book: Gradebook, name: str, student: str, key: str, result: Result) -> None:
         """Write a result into the gradebook, the graded notebook beside it, and remember it."""
-        with self.gradebook() as book:
-            book.update_or_create_student(student, **self._names(student))
-            book.update_or_create_submission(name, student)
-            if result.notebook:
-                self._save_grades(book, name, student, result)
+        book.update_or_create_student(student, **self._names(student))
+        book.update_or_create_submission(name, student)
+        if result.notebook:
+            self._save_grades(book, name, student, result)
         folder = self.root / "autograded" / student / name
         shutil.rmtree(folder, ignore_errors=True)
         if result.notebook:
@@ -219,19 +220,16 @@ class Course:
         path.write_text(json.dumps(about, indent=1) + "\n")
 
     def _save_grades(self, book: Gradebook, name: str, student: str, result: Result) -> None:
-        notebook = read(result.notebook)
-        released = {
-            about(cell).grade_id: cell for cell in self.to_grade(name).cells if about(cell).get("grade_id")
-        }
-        for cell in notebook.cells:
-            cell_id = about(cell).get("grade_id")
+        sure = result.status in (Status.GRADED, Status.NEEDS_PERSON)
+        for cell in read(result.notebook).cells:
+            cell_id = str(about(cell).get("grade_id"))
             if is_test(cell):
                 grade = book.find_grade(cell_id, name, name, student)
-                grade.auto_score = result.points[str(cell_id)]
-                grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
+                grade.auto_score = result.points[cell_id]
+                grade.needs_manual_grade = not sure or grade.manual_score is not None
             elif is_manual(cell):
                 grade = book.find_grade(cell_id, name, name, student)
-                blank = cell.source.strip() == released[cell_id].source.strip()
+                blank = cell_id in result.blank
                 grade.auto_score = 0.0 if blank else None
                 grade.needs_manual_grade = not blank or grade.manual_score is not None
                 book.find_comment(cell_id, name, name, student).auto_comment = (
@@ -249,7 +247,10 @@ class Course:
     @contextmanager
     def gradebook(self) -> Iterator[Gradebook]:
         """Open nbgrader's gradebook of this course."""
-        with Gradebook(f"sqlite:///{self.root / 'gradebook.db'}") as book:
+        with (
+            warnings.catch_warnings(category=SAWarning, action="ignore"),  # about how nbgrader adds rows
+            Gradebook(f"sqlite:///{self.root / 'gradebook.db'}") as book,
+        ):
             yield book
 
     @contextmanager

@@ -37,12 +37,10 @@ def marks(course: Course, name: str) -> list[Mark]:
             status = Status(result.get("status", Status.MISSING))
             points = dict(result.get("points", {}))
             score = None
-            if result and status in (Status.GRADED, Status.NEEDS_PERSON):
+            if points:
                 submission = book.find_submission(name, student)
-                waiting = any(one.needs_manual_grade for one in submission.notebooks)
-                if status is Status.NEEDS_PERSON and not waiting:
-                    status = Status.GRADED
-                score = float(submission.score) if status is Status.GRADED else None
+                if not any(one.needs_manual_grade for one in submission.notebooks):
+                    status, score = Status.GRADED, float(submission.score)
             remarks = "; ".join(result.get("remarks", []))
             names = (known.name, known.email) if known else ("", "")
             found.append(Mark(student, *names, status, score, most, points, remarks))

@@ -69,7 +69,10 @@ def grade_all(
         waiting[future.key] = (student, key)
         return future
 
-    with tqdm(total=len(todo), unit="submission", disable=quiet) as bar:
+    with (
+        course.gradebook() as book,
+        tqdm(total=len(todo), unit=" submissions", disable=quiet or not todo) as bar,
+    ):
         room = _AT_ONCE * max(len(client.scheduler_info()["workers"]), 1)
         running = as_completed([submit() for _ in range(min(room, len(todo)))])
         for future in running:
@@ -81,7 +84,7 @@ def grade_all(
             ) as error:  # a lost worker, again and again, or a fault of the grader: try next time
                 fault = f"the grader failed: {type(error).__name__}: {error}"[:300]
                 result, key = Result(Status.KILLED, remarks=(fault,)), ""
-            course.save(name, student, key, result)
+            course.save(book, name, student, key, result)
             done[student] = result.status
             future.release()
             bar.update()

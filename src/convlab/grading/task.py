@@ -37,12 +37,16 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """What came out: `points` of each test (None: not reached), and the notebook with its outputs."""
+    """What came out: `points` of each test (None: not reached), and the notebook with its outputs.
+
+    `blank` names the answers for a person that are as they were released.
+    """
 
     status: Status
     points: Mapping[str, float | None] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     notebook: bytes = b""
+    blank: frozenset[str] = frozenset()
 
 
 def grade(
@@ -105,10 +109,12 @@ def grade(
         status = status if stop.late else Status.KILLED
     if late:
         status = Status.TIMED_OUT
-    elif status is Status.GRADED and _answered_by_hand(notebook, released):
+    by_hand = _by_hand(notebook)
+    blank = frozenset(name for name, text in _by_hand(released).items() if by_hand.get(name) == text)
+    if status is Status.GRADED and blank != by_hand.keys():
         status = Status.NEEDS_PERSON
     written = nbformat.writes(without_hidden_tests(notebook)).encode()
-    return Result(status, points, tuple(remarks), written)
+    return Result(status, points, tuple(remarks), written, blank)
 
 
 def _test(tests: checker.Checker, cell: nbformat.NotebookNode) -> str:
@@ -124,11 +130,6 @@ def _error(text: str) -> nbformat.NotebookNode:
     return new_output("error", ename="AssertionError", evalue=text, traceback=[text])
 
 
-def _answered_by_hand(notebook: nbformat.NotebookNode, released: nbformat.NotebookNode) -> bool:
-    """Whether an answer that a person grades is no longer what was released."""
-    before = {about(cell).get("grade_id"): cell.source for cell in released.cells if is_manual(cell)}
-    return any(
-        before[about(cell).grade_id].strip() != cell.source.strip()
-        for cell in notebook.cells
-        if is_manual(cell)
-    )
+def _by_hand(notebook: nbformat.NotebookNode) -> dict[str, str]:
+    """Give the answers that a person grades."""
+    return {about(cell).grade_id: cell.source.strip() for cell in notebook.cells if is_manual(cell)}
