@@ -25,7 +25,7 @@ PREVIEW_ALT = (
 
 
 def description(doctree: nodes.document) -> str:
-    """Take the page's first sentences as far as a search engine shows them; cut one only where little is left."""
+    """Take the first sentences, as far as a search engine shows them; cut one only if too little is left."""
     text = ""
     for paragraph in doctree.findall(nodes.paragraph):
         for sentence in re.split(r"(?<=[.!?])\s+", " ".join(paragraph.astext().split())):
