@@ -1,10 +1,12 @@
-"""Two corrections to the HTML, for readers who use a keyboard or a screen reader."""
+"""Corrections to the HTML, for readers who use a keyboard or a screen reader."""
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.ext.mathjax import html_visit_displaymath
 from sphinx.writers.html5 import HTML5Translator
 
+# The theme takes the focus from a button that is pressed, so that its tooltip goes: only from a mouse, please.
+KEEP_FOCUS = "addEventListener('click', ({ detail, target }) => { if (!detail) target.blur = () => {}; }, true);"
 
 def visit_formula(translator: HTML5Translator, node: nodes.math_block) -> None:
     """Wrap a formula in what the theme uses for wide tables: it scrolls on its own, by keyboard too."""
@@ -30,4 +32,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
     app.add_node(nodes.math_block, override=True, html=(visit_formula, None))
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
+    app.add_js_file(None, body=KEEP_FOCUS)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -24,14 +24,16 @@ function prepare(el, name, page, caption) {
   el.dataset.lmSuppressShortcuts = "true"; // the arrow keys are ours, not JupyterLab's
   el.innerHTML = page;
   const find = (selector) => el.querySelector(selector);
-  find("figcaption").textContent = caption;
-  find("form").addEventListener("submit", (event) => event.preventDefault());
+  const note = find("figcaption");
+  note.textContent = caption;
+  for (const part of el.querySelectorAll("[role=application]")) part.ariaDescribedByElements = [note];
+  find("form").onsubmit = () => false;
   return find;
 }
 
 /** Paint now, and once per frame when one of these traits has changed; return what ends this. */
 function keepPainted(model, names, paint) {
-  let waiting = 0;
+  let waiting;
   const schedule = () => {
     waiting ||= requestAnimationFrame(() => {
       waiting = 0;
@@ -77,7 +79,5 @@ function explore(stage, drawn, place, go) {
     event.preventDefault();
     go(next);
   });
-  const follow = (event) => go(drawn().cellAt(event));
-  stage.addEventListener("pointermove", follow);
-  stage.addEventListener("pointerdown", follow);
+  for (const kind of ["pointermove", "pointerdown"]) stage.addEventListener(kind, (event) => go(drawn().cellAt(event)));
 }
