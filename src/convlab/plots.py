@@ -274,7 +274,7 @@ def curves(
     y_limits: tuple[float, float] | None = None,
 ) -> Picture:
     """Lines over a common axis, told apart by colour, dash, marker and a name in the legend."""
-    figure = Picture(figsize=(7.2, 3.4), layout="constrained")
+    figure = Picture(figsize=(5.2, 3.5), layout="constrained")  # no wider than can be read on a phone
     ax = figure.subplots()
     colours = [OUTPUT, KERNEL, INPUT, "#000000"]
     if len(series) > len(colours):
@@ -285,5 +285,5 @@ def curves(
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="y", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
-    ax.legend(frameon=False, fontsize=9)
+    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     return figure
