@@ -3,7 +3,7 @@
 import re
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from convlab.grading.course import Course, CourseError
@@ -25,11 +25,15 @@ def collect(course: Course, source: Path, name: str) -> tuple[dict[str, str], li
         raise CourseError(f"there is no {source}")
     matched: dict[str, tuple[str, bytes]] = {}
     left: list[str] = []
+    names: dict[str, set[str]] = {}
+    for one in course.roster.values():
+        for form in name_forms(one.name):
+            names.setdefault(form, set()).add(one.id)
     for path, content in _files(source):
         if content is None:
             left.append(f"{path}: larger than {_MOST >> 20} MB")
             continue
-        student = _student(course, path)
+        student = _student(path, course.roster, names)
         if student is None:
             left.append(path)
         elif (
@@ -71,29 +75,25 @@ def _hidden(parts: Iterable[str]) -> bool:
     return any(part.startswith((".", "__MACOSX")) and part not in (".", "..") for part in parts)
 
 
-def _student(course: Course, path: str) -> str | None:
-    """Tell whose file this is."""
+def _student(path: str, roster: Collection[str], names: Mapping[str, set[str]]) -> str | None:
+    """Tell whose file this is; without a roster, an id is made of a name."""
+
+    def named(name: str) -> str | None:
+        found = names.get(_letters(name), set()) if roster else {_letters(name)} - {""}
+        return next(iter(found)) if len(found) == 1 else None
+
     parts = PurePosixPath(path).parts
     for part in reversed(parts[:-1]):
         if moodle := _MOODLE.fullmatch(part):
-            return _named(course, moodle["name"])
-        if part in course.roster or (not course.roster and re.fullmatch(r"[\w@-][\w.@-]*", part)):
+            return named(moodle["name"])
+        if part in roster or (not roster and re.fullmatch(r"[\w@-][\w.@-]*", part)):
             return part
     stem = PurePosixPath(parts[-1]).stem
-    if stem in course.roster:
+    if stem in roster:
         return stem
     if canvas := _CANVAS.fullmatch(parts[-1]):
-        return canvas["number"] if canvas["number"] in course.roster else _named(course, canvas["name"])
+        return canvas["number"] if canvas["number"] in roster else named(canvas["name"])
     return None
-
-
-def _named(course: Course, name: str) -> str | None:
-    """Tell the one student of this name; without a roster, an id made of the name."""
-    if not course.roster:
-        return _letters(name) or None
-    words = {one.id: name_forms(one.name) for one in course.roster.values()}
-    found = [student for student, forms in words.items() if _letters(name) in forms]
-    return found[0] if len(found) == 1 else None
 
 
 def name_forms(name: str) -> set[str]:
