@@ -79,7 +79,9 @@ def test_output_has_a_view_a_page_and_a_text(widget):
     assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == widget.model_id
     assert data["text/plain"] == repr(widget) == f"FeatureMapBrowser: {widget.description}"
     assert data["text/html"] == widget.html()
-    assert '<div class="convlab-figure" data-convlab-figure="feature-map-browser">' in widget.html()
+    assert (
+        '<div class="convlab-figure" data-convlab-figure="feature-map-browser" role="group"' in widget.html()
+    )
 
 
 def test_state_in_the_page_is_the_state_of_the_widget(widget):

@@ -5,8 +5,9 @@ from sphinx.application import Sphinx
 from sphinx.ext.mathjax import html_visit_displaymath
 from sphinx.writers.html5 import HTML5Translator
 
-# The theme takes the focus from a button that is pressed, so that its tooltip goes: only from a mouse, please.
-KEEP_FOCUS = "addEventListener('click', ({ detail, target }) => { if (!detail) target.blur = () => {}; }, true);"
+# The theme takes the focus from a button that is pressed, for the sake of tooltips: let only a mouse do so.
+KEEP_FOCUS = "addEventListener('click', (e) => { if (!e.detail) e.target.blur = () => {}; }, true);"
+
 
 def visit_formula(translator: HTML5Translator, node: nodes.math_block) -> None:
     """Wrap a formula in what the theme uses for wide tables: it scrolls on its own, by keyboard too."""

@@ -16,7 +16,7 @@ _FOLDER = Path(__file__).parent
 _FRAME = """\
 <style>
 {style}</style>
-<div class="convlab-figure" data-convlab-figure="{name}">
+<div class="convlab-figure" data-convlab-figure="{name}" role="group" aria-label="{description}">
 <figure>
 <p>{description} (It responds where scripts may run: in the book, and in a running notebook.)</p>
 <figcaption>{caption}</figcaption>
