@@ -81,6 +81,13 @@ def test_FK_3_intermediate_maps_add_up_to_the_networks_own_map():
     np.testing.assert_allclose(one.sum(axis=(1, 2)), [-9.1, 9.1, 0.1], atol=0.05)
 
 
+@pytest.mark.parametrize(("unit", "parts"), [((1, 1), [6, 5, 6]), ((2, 2), [-6, 3, 4])])
+def test_FK_3_what_each_channel_of_the_figure_contributes(unit, parts):
+    pairs = zip(exercises.MAPS, exercises.FILTER, strict=True)
+    assert [conv2d(np.array([one]), np.array([[kernel]]))[0][unit] for one, kernel in pairs] == parts
+    assert exercises.BIAS == -1
+
+
 @pytest.mark.parametrize(
     ("maps", "filters", "tables", "parameters"), [(3, 32, 96, 896), (32, 64, 2048, 18496)]
 )
