@@ -14,18 +14,24 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from convlab.capture import capture
 from convlab.data import photo
-from convlab.kernels import sobel_x
-from convlab.ops import conv2d, relu
+from convlab.figures import ConvolutionStepper
+from convlab.kernels import sobel_x, sobel_y
+from convlab.ops import conv2d, conv_transpose2d, max_pool2d, relu
+from convlab.plots import INPUT, KERNEL, OUTPUT
 from convlab.pretrained import efficientnet_lite0, preprocess
 
 STATIC = Path(__file__).parents[1] / "book" / "_static"
 PATH = STATIC / "landing.webp"
 LOGO = STATIC / "logo.svg"
+STEPPER = STATIC.parent / "stepper.html"
+LETTER = np.array(
+    [[0, 1, 1, 1, 1], [1, 0, 0, 0, 0], [1, 0, 0, 0, 0], [1, 0, 0, 0, 0], [0, 1, 1, 1, 1]], dtype=float
+)
 PREVIEW = STATIC / "preview.jpg"
 PREVIEW_SIZE = (1200, 630)  # what social sites ask for
 PHOTO = "cat"
@@ -88,32 +94,106 @@ def save(picture: Image.Image, target: object) -> None:
     picture.save(target, format="WEBP", quality=50, method=6)
 
 
-def cells(values: NDArray[np.float64], corner: int, colour: str) -> list[str]:
-    """A square of 12×12 for each value, the darker the larger; its first corner is at (corner, corner)."""
-    shades = 0.2 + 0.8 * values / values.max()
-    return [
-        f'<rect x="{corner + 12 * column}" y="{corner + 12 * row}" width="11" height="11" rx="2" '
-        f'fill="{colour}" fill-opacity="{shade:.2f}"/>'
+def cells(values: ArrayLike, x: float, y: float, side: float, colour: str) -> str:
+    """A square for each value from its corner (x, y) on, the fuller its colour the larger the value; none for NaN."""
+    grid = np.asarray(values, dtype=float)
+    shades = 0.2 + 0.8 * grid / (np.nanmax(grid) or 1)
+    gap = side / 12
+    return "".join(
+        f'<rect x="{x + side * column:g}" y="{y + side * row:g}" width="{side - gap:g}" height="{side - gap:g}" '
+        f'rx="{side / 6:g}" fill="{colour}" fill-opacity="{shade:.2f}"/>\n'
         for (row, column), shade in np.ndenumerate(shades)
-    ]
+        if np.isfinite(shade)
+    )
+
+
+def frame(x: float, y: float, width: float, height: float, colour: str, dash: str = "") -> str:
+    """An outline; `dash` as in SVG."""
+    dashes = f' stroke-dasharray="{dash}"' if dash else ""
+    return (
+        f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="3" fill="none" '
+        f'stroke="{colour}" stroke-width="3"{dashes}/>\n'
+    )
+
+
+def svg(body: str, width: int, height: int) -> str:
+    """A drawing with a margin of 1."""
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-1 -1 {width} {height}">\n{body}</svg>\n'
+
+
+def convolved(image: NDArray[np.float64], kernel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The cross-correlation of two arrays (H, W), after ReLU."""
+    result: NDArray[np.float64] = relu(conv2d(image[None, None], kernel[None, None]))[0, 0]
+    return result
 
 
 def logo() -> str:
     """The logo as SVG, 96 by 96: input, window and output in the book's three colours."""
-    letter = np.array([[0, 1, 1, 1, 1], [1, 0, 0, 0, 0], [1, 0, 0, 0, 0], [1, 0, 0, 0, 0], [0, 1, 1, 1, 1]])
-    output = relu(conv2d(letter[None, None], -sobel_x[None, None]))[0, 0]
-    shapes = [
-        *cells(letter, 1, "#0072B2"),
-        *cells(output, 60, "#009E73"),
-        '<rect x="1" y="13" width="35" height="35" rx="3" fill="none" stroke="#D55E00" stroke-width="3"/>',
+    shapes = cells(LETTER, 1, 1, 12, INPUT) + cells(convolved(LETTER, -sobel_x), 60, 60, 12, OUTPUT)
+    return svg(shapes + frame(1, 13, 35, 35, KERNEL), 97, 97)
+
+
+def signs() -> list[str]:
+    """A sign for each chapter, 96 by 64, made of what the chapter is about; its colours are computed."""
+    ramp = np.add.outer(np.arange(4), np.arange(4)) % 5
+    pooled = max_pool2d(ramp[None, None].astype(float), 2)[0, 0]
+    found = convolved(LETTER, -sobel_x)
+    seen = relu(conv_transpose2d(found[None, None], -sobel_x[None, None]))[0, 0]
+    taps = np.full((5, 5), np.nan)
+    taps[::2, ::2] = 1
+    ten = np.eye(10)[:, [7]]
+    return [
+        cells(LETTER, 4, 6, 10, INPUT)
+        + "".join(
+            cells(convolved(LETTER, kernel), 70, 1 + 22 * place, 6, OUTPUT)
+            for place, kernel in enumerate((-sobel_x, sobel_y, -sobel_y))
+        ),
+        cells(abs(sobel_x), 4, 16, 10, KERNEL)
+        + "".join(cells(abs(sobel_x), 54, 1 + 21 * place, 6, KERNEL) for place in range(3))
+        + frame(50, 0.5, 26, 61.5, OUTPUT),
+        cells(ramp, 27, 11, 10, INPUT)
+        + frame(17, 1, 60, 60, INPUT, "4 4")
+        + frame(17, 1, 30, 30, KERNEL),
+        cells(ramp, 4, 11, 10, INPUT) + cells(pooled, 60, 16, 15, OUTPUT),
+        cells(LETTER, 1, 11, 8, INPUT) + cells(found, 48, 19, 8, OUTPUT) + cells(ten, 82, 1, 6, KERNEL),
+        cells(np.ones((1, 7)), 6, 49, 12, INPUT)
+        + cells(np.ones((1, 5)), 18, 33, 12, KERNEL)
+        + cells(np.ones((1, 3)), 30, 17, 12, KERNEL)
+        + cells(np.ones((1, 1)), 42, 1, 12, OUTPUT),
+        cells(np.zeros((5, 5)), 17, 1, 12, INPUT) + cells(taps, 17, 1, 12, KERNEL),
+        cells(found, 2, 16, 10, OUTPUT) + cells(seen, 44, 6, 10, INPUT),
+        cells(np.zeros((5, 7)), 5, 1, 12, INPUT)
+        + frame(23, 8, 43, 31, KERNEL)
+        + frame(29, 13, 35, 23, OUTPUT, "4 4"),
+        cells(np.ones((1, 2)), 37, 3, 10, OUTPUT)
+        + cells(np.ones((2, 4)), 27, 16, 10, KERNEL)
+        + cells(np.ones((2, 8)), 7, 39, 10, INPUT),
+        cells(LETTER, 17, 1, 12, INPUT) + frame(17, 13, 35, 35, KERNEL) + frame(62, 25, 11, 11, OUTPUT),
     ]
-    body = "\n".join(shapes)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-1 -1 97 97">\n{body}\n</svg>\n'
+
+
+def stepper() -> str:
+    """The logo's convolution as the figure that stands on the landing page."""
+    return ConvolutionStepper(
+        LETTER,
+        -sobel_x,
+        unit=(1, 0),
+        caption="Step on with the arrow keys, or point at a pixel of the output. Change a weight, and watch the sum.",
+    ).html()
+
+
+def drawings() -> dict[Path, str]:
+    """Everything that is text, by the file that keeps it."""
+    return {
+        LOGO: logo(),
+        STEPPER: stepper(),
+        **{STATIC / f"chapter{number:02}.svg": svg(sign, 97, 65) for number, sign in enumerate(signs(), 1)},
+    }
 
 
 if __name__ == "__main__":
     save(landing(), PATH)
-    LOGO.write_text(logo(), encoding="utf-8")
-    preview().save(PREVIEW, quality=85)
-    for path in (PATH, LOGO, PREVIEW):
+    for path, text in drawings().items():
+        path.write_text(text, encoding="utf-8")
+    for path in (PATH, *drawings()):
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")

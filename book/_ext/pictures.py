@@ -7,6 +7,8 @@ turns the lightness of all else.
 
 import io
 import json
+import os
+import re
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -86,58 +88,58 @@ def webp(picture: Image.Image) -> bytes:
     return close if len(close) < 0.6 * len(exact) else exact
 
 
-def tag(source: str, picture: Image.Image, node: nodes.image, *classes: str, style: str = "") -> str:
+def tag(node: nodes.image, source: str, size: tuple[int, int], theme: str = "", least: int = 0) -> str:
     """One `<img>` with its size; with the class `early` it loads at once, else when it comes near."""
-    early = "early" in node["classes"]
-    names = " ".join([*(name for name in node["classes"] if name != "early"), *classes])
-    width, height = picture.size
+    classes = " ".join([*(name for name in node["classes"] if name != "early"), theme]).strip()
     return (
-        f'<img alt="{escape(node.get("alt", ""))}" src="{source}" width="{width}" height="{height}"'
-        + (f' class="{names}"' if names else "")
-        + (f' style="{style}"' if style else "")
-        + (' fetchpriority="high"' if early else ' loading="lazy" decoding="async"')
-        + ">"
+        f'<img alt="{escape(node.get("alt", ""))}" src="{source}" width="{size[0]}" height="{size[1]}"'
+        + (f' class="{classes}"' if classes else "")
+        + (f' style="min-width:{least}px"' if least else "")
+        + (' fetchpriority="high">' if "early" in node["classes"] else ' loading="lazy" decoding="async">')
     )
+
+
+def size_of(drawing: str) -> tuple[int, int]:
+    """Width and height of an SVG, from its viewBox."""
+    _, _, width, height = re.search(r'viewBox="([^"]+)"', drawing)[1].split()
+    return int(width), int(height)
 
 
 def visit(translator: HTML5Translator, node: nodes.image) -> None:
-    """Write a picture of the book as WebP, with its dark version; leave every other picture to Sphinx."""
+    """Write a PNG of the book as WebP, with its dark version, and any other of its pictures as it is."""
     builder = translator.builder
-    name = builder.env.images[node["uri"]][1] if node["uri"] in builder.env.images else ""
-    if not name.endswith((".png", ".webp")) or "scale" in node or "width" in node:
+    if node["uri"] not in builder.env.images:
         HTML5Translator.visit_image(translator, node)
         return
+    name = builder.env.images[node["uri"]][1]
     path = Path(builder.srcdir, node["uri"])
-    if not path.is_file():
-        path = Path(node["uri"])
+    address = f"{builder.imgpath}/{quote(name)}"
+    if path.suffix == ".svg":
+        translator.body.append(tag(node, address, size_of(path.read_text(encoding="utf-8"))))
+        return
     with Image.open(path) as picture:
         picture.load()
-    folder = Path(builder.outdir, builder.imagedir)
-    folder.mkdir(exist_ok=True)
-
-    def written(shown: Image.Image, ending: str) -> str:
-        file = folder / (Path(name).stem + ending)
-        if not file.exists() or file.stat().st_mtime < max(
-            path.stat().st_mtime, Path(__file__).stat().st_mtime
-        ):
-            file.write_bytes(webp(shown))
-        return f"{builder.imgpath}/{quote(file.name)}"
-
-    if name.endswith(".webp"):
-        translator.body.append(tag(f"{builder.imgpath}/{quote(name)}", picture, node))
+    if path.suffix != ".png":
+        translator.body.append(tag(node, address, picture.size))
         return
     builder.images.pop(node["uri"], None)  # the PNG itself is not needed
     notes = json.loads(picture.info.get("convlab", "{}"))
-    least = min(picture.width, round(picture.width * LETTERS / notes.get("letters", 12.5)))
-    style = f"min-width:{least}px" if least > PHONE else ""
-    images = [(picture, ".webp", "only-light")]
+    versions = {"only-light": picture}
     if notes:
-        images.append((dark(picture, notes["boxes"]), "-dark.webp", "only-dark"))
-    body = "".join(
-        tag(written(shown, ending), shown, node, *([theme] if notes else []), style=style)
-        for shown, ending, theme in images
-    )
-    if style:  # it scrolls on its own, by keyboard too, as formulas do
+        versions["only-dark"] = dark(picture, notes["boxes"])
+    least = min(picture.width, round(picture.width * LETTERS / notes.get("letters", 12.5)))
+    least *= least > PHONE
+    body = ""
+    for theme, version in versions.items():
+        file = Path(builder.outdir, builder.imagedir, f"{path.stem}-{theme}.webp")
+        file.parent.mkdir(exist_ok=True)
+        if not file.exists() or file.stat().st_mtime < max(
+            os.path.getmtime(path), os.path.getmtime(__file__)
+        ):
+            file.write_bytes(webp(version))
+        address = f"{builder.imgpath}/{quote(file.name)}"
+        body += tag(node, address, picture.size, theme if notes else "", least)
+    if least:  # it scrolls on its own, by keyboard too, as formulas do
         body = f'<div class="pst-scrollable-table-container">{body}</div>'
     translator.body.append(body + "\n")
 

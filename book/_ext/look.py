@@ -1,0 +1,26 @@
+"""Two marks on a chapter's page: its sign beside the title, and a class for what the reader predicts."""
+
+import re
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+
+def mark(app: Sphinx, document: nodes.document) -> None:
+    """Put the sign before the title, and give the paragraphs that begin with a bold "Predict" a class."""
+    chapter = re.match(r"chapters/(\d\d)_", app.env.docname)
+    if chapter is None:
+        return
+    document.insert(
+        0, nodes.image(uri=f"/book/_static/chapter{chapter[1]}.svg", alt="", classes=["sign", "early"])
+    )
+    for paragraph in document.findall(nodes.paragraph):
+        first = next(iter(paragraph.children), None)
+        if isinstance(first, nodes.strong) and first.astext().startswith("Predict"):
+            paragraph["classes"].append("predict")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the extension."""
+    app.connect("doctree-read", mark, priority=400)  # before the images are collected, at 500
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
