@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from sphinx.application import Sphinx
@@ -79,7 +80,16 @@ def set_addresses(app: Sphinx, config: Config) -> None:
         del options["launch_buttons"]["colab_url"]  # Colab opens notebooks from GitHub only
 
 
+def name_notebook(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Call the file in the download menu what it is; the theme shows the ending of its name only."""
+    for menu in context.get("header_buttons", []):
+        for button in menu.get("buttons", []):
+            if button["text"] == ".ipynb":
+                button |= {"text": "Notebook", "tooltip": "Download this chapter as a Jupyter notebook"}
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension; the theme reads the options later, when the builder starts."""
     app.connect("config-inited", set_addresses)
+    app.connect("html-page-context", name_notebook, priority=900)  # after the theme has made its menus
     return {"parallel_read_safe": True, "parallel_write_safe": True}
