@@ -1,6 +1,7 @@
 # make serve      build the book and read it at http://localhost:8000 (PORT=8001 for another port)
 # make test       check everything: style, types, library, notebooks, pages, JupyterLab, and on Linux grading
 # make book       build the book into _build/html
+# make pdf        print the book to _build/convlab.pdf; the next make book puts it beside the pages
 # make notebooks  run every chapter again, store its outputs, write copies for students
 # make bench      measure the library's speed
 # make clean      remove everything that make made
@@ -10,7 +11,7 @@ PORT ?= 8000
 BIN := .venv/bin
 GRADING := .venv-grading/bin
 LINUX := $(filter Linux,$(shell uname))
-.PHONY: serve test environments test-grading book notebooks bench clean
+.PHONY: serve test environments test-grading book pdf notebooks bench clean
 .DELETE_ON_ERROR:
 
 serve: book
@@ -35,6 +36,10 @@ test-grading: .venv-grading/all
 book: .venv/site
 	$(BIN)/jupyter-book build . -q -W -n --keep-going
 
+pdf: book .venv/print
+	$(BIN)/python tools/chromium.py
+	$(BIN)/python tools/print.py _build/html _build/convlab.pdf
+
 notebooks: .venv/all
 	$(BIN)/python tools/notebooks.py
 
@@ -52,6 +57,10 @@ clean:
 .venv/site: .venv/made requirements.txt pyproject.toml
 	grep == requirements.txt > .venv/constraints.txt
 	$(BIN)/pip install -q -c .venv/constraints.txt -e '.[docs]'
+	@touch $@
+
+.venv/print: .venv/site
+	$(BIN)/pip install -q -c .venv/constraints.txt -e '.[print]'
 	@touch $@
 
 .venv/all: .venv/made requirements.txt pyproject.toml
