@@ -115,7 +115,8 @@ def visit(translator: HTML5Translator, node: nodes.image) -> None:
     path = Path(builder.srcdir, node["uri"])
     address = f"{builder.imgpath}/{quote(name)}"
     if path.suffix == ".svg":
-        translator.body.append(tag(node, address, size_of(path.read_text(encoding="utf-8"))))
+        drawing = path.read_text(encoding="utf-8")
+        translator.body.append(tag(node, address, size_of(drawing), "dark-light"))
         return
     with Image.open(path) as picture:
         picture.load()

@@ -45,7 +45,11 @@ class Picture(Figure):
             full = image.convert("RGB")
             note = PngInfo()
             note.add_text("convlab", json.dumps(self._note(full.height), separators=(",", ":")), zip=True)
-            full.quantize(palette=full.quantize(256)).save(small, "PNG", optimize=True, pnginfo=note)
+            few = full.quantize(palette=full.quantize(256))
+            colours = np.reshape(few.getpalette() or [], (-1, 3))
+            colours[np.asarray(few)[0, 0]] = np.asarray(full)[0, 0]  # the ground keeps its white
+            few.putpalette(colours.ravel().tolist())
+            few.save(small, "PNG", optimize=True, pnginfo=note)
         return small.getvalue()
 
     def _note(self, height: int) -> dict[str, Any]:
