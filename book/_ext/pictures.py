@@ -21,7 +21,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 GROUND, INK = (0x14, 0x18, 0x1E), (0xE3, 0xE8, 0xEE)  # of the dark pages, as in book/_static/site.css
 LETTERS = 9  # the smallest that is read on a phone, in CSS pixels
-PHONE = 330  # what a phone has for a picture, in CSS pixels
+PHONE = 340  # what a phone has for a picture, in CSS pixels
 
 # Oklab (Ottosson 2020): equal steps of its first number, the lightness, look equal.
 TO_CONES = np.array(
