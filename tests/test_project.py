@@ -15,6 +15,7 @@ import repository
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from sphinx.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 PIN = re.compile(r"(?P<name>[\w.-]+)==(?P<version>[\w.]+?)(?:\+cpu)?(?: ; .+)?")
@@ -95,6 +96,9 @@ def test_binder_files_make_an_image():
     assert f"Building conda environment for python={python}" in recipe
     assert re.search(r"pip install .*-r binder/requirements\.txt", recipe.replace('"', ""))
     assert "./binder/postBuild" in recipe
+    assert "jupyter lab workspaces import binder/workspace.json" in read(
+        "binder/postBuild"
+    )  # test_jupyterlab.py
 
 
 def test_hooks_use_the_pinned_versions(pinned):
@@ -152,6 +156,33 @@ def test_repository_address_comes_from_ci_or_from_git(tmp_path):
     assert repository.find({}, tmp_path) is None
     subprocess.run([*git, "remote", "add", "origin", "git@github.com:ada/convlab.git"], check=True)
     assert repository.find({}, tmp_path) == "https://github.com/ada/convlab"
+
+
+@pytest.mark.parametrize(
+    ("environment", "found", "site"),
+    [
+        ({}, "https://github.com/Ada/convlab", "https://ada.github.io/convlab/"),
+        ({}, "https://github.com/ada/Ada.github.io", "https://ada.github.io/"),
+        ({}, "https://gitlab.com/ada/convlab", None),
+        ({}, None, None),
+        ({"SITE_ADDRESS": "https://convlab.example.org"}, None, "https://convlab.example.org/"),
+        (
+            {"SITE_ADDRESS": "http://example.org/a/b/"},
+            "https://github.com/ada/convlab",
+            "http://example.org/a/b/",
+        ),
+    ],
+)
+def test_site_address(environment, found, site):
+    assert repository.find_site(environment, found) == site
+
+
+@pytest.mark.parametrize(
+    "address", ["convlab.example.org", "ftp://example.org", "https://", "https://a b.org"]
+)
+def test_site_address_must_be_one(address):
+    with pytest.raises(ConfigError, match=f"`SITE_ADDRESS` must begin .* got '{re.escape(address)}'"):
+        repository.find_site({"SITE_ADDRESS": address}, None)
 
 
 def test_repository_address_without_git(tmp_path, monkeypatch):

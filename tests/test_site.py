@@ -192,8 +192,10 @@ def test_buttons_carry_the_repository_address(site):
 def test_buttons_are_absent_without_an_address(tmp_path):
     (tmp_path / "book").symlink_to(ROOT / "book")
     shutil.copy(ROOT / "_config.yml", tmp_path)
-    (tmp_path / "_toc.yml").write_text("{ format: jb-book, root: page }", encoding="utf-8")
-    (tmp_path / "page.md").write_text("# A page", encoding="utf-8")
+    toc = "{ format: jb-book, root: page, chapters: [{ file: other }] }"
+    (tmp_path / "_toc.yml").write_text(toc, encoding="utf-8")
+    for name in ("page", "other"):
+        (tmp_path / f"{name}.md").write_text("# A page", encoding="utf-8")
     site = build(tmp_path / "built", "https://git.example.org/ada/convlab", tmp_path)
     assert not (site / "sitemap.xml").exists()
     assert not re.search(

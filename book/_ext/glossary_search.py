@@ -1,4 +1,4 @@
-"""Let the search find a term of the glossary by each of its names, English or Chinese; keep its console empty.
+"""Let the search find a term of the glossary by each of its names, English or Chinese, without warnings.
 
 Chinese has no spaces between words, and the search knows words only by the spaces around them. It does look
 inside the entries of the index, so each name of a term becomes an entry of its own.
@@ -30,7 +30,7 @@ def split_entries(app: Sphinx, doctree: nodes.document) -> None:
             ]
 
 
-# The search reads the ids of its results as CSS selectors, in which the dots of `convlab.fields` mean classes.
+# The search reads the ids of its results as CSS selectors; there the dot of `convlab.fields` means a class.
 ESCAPE = """addEventListener('DOMContentLoaded', () => {
     const read = Search.htmlToText;
     Search.htmlToText = (page, id) => read(page, id && '#' + CSS.escape(id.slice(1)));
