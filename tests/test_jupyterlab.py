@@ -18,7 +18,7 @@ import nbformat
 import notebooks
 import psutil
 import pytest
-from browsing import drive_by_keys, raw_markup, stored_figures
+from browsing import ROOT, drive_by_keys, raw_markup, stored_figures
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -59,8 +59,8 @@ def wait_for_server(url: str, server: subprocess.Popen, log: Path) -> None:
 def jupyterlab(tmp_path_factory) -> Iterator[str]:
     """The address of a JupyterLab on a copy of the chapters, with no settings but ours."""
     home = tmp_path_factory.mktemp("jupyter")
-    work = home / "chapters"
-    shutil.copytree(Path(notebooks.__file__).parent.parent / "chapters", work, dirs_exist_ok=True)
+    work = home / "book"
+    shutil.copytree(ROOT / "chapters", work / "chapters")
     for name, setting in SETTINGS.items():
         file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +86,9 @@ def jupyterlab(tmp_path_factory) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     with log.open("w", encoding="utf-8") as out:
         environment = os.environ | {name: str(folder) for name, folder in folders.items()}
+        workspace = ROOT / "binder" / "workspace.json"  # as binder/postBuild does
+        import_it = [*command[:3], "workspaces", "import", workspace]
+        subprocess.run(import_it, env=environment, stdout=out, stderr=subprocess.STDOUT, check=True)
         server = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
         try:
             wait_for_server(url, server, log)
@@ -115,7 +118,7 @@ def opened(path: Path, browser: Browser, jupyterlab: str) -> Iterator[Opened]:
         "**/*", lambda route: route.continue_() if jupyterlab in route.request.url else route.abort()
     )
     page = context.new_page()
-    page.goto(f"{jupyterlab}/lab/tree/{path.name}?reset")
+    page.goto(f"{jupyterlab}/lab/workspaces/run/tree/chapters/{path.name}?reset")
     page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady", timeout=60_000)
     watch = notebooks.Watch(kernel(page.evaluate(STATE)["id"]))
     watch.start()
@@ -203,3 +206,18 @@ def test_own_photos_are_read(chapter, path, tmp_path):
             exploration.locator("button.widget-upload").click()
         chooser.value.set_files(tmp_path / "mine.png")
         expect(picture).not_to_have_attribute("src", before)
+
+
+def test_contents_open_beside_a_chapter(browser, jupyterlab):
+    """As on Binder: a chapter's button opens it, the contents are in the next tab, and lead to the others."""
+    first, second = notebooks.CHAPTERS[:2]
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.goto(f"{jupyterlab}/lab/tree/chapters/{second.name}")
+    tabs = page.locator("#jp-main-dock-panel .lm-TabBar-tab")
+    expect(tabs).to_have_text(["contents.md", second.name], timeout=60_000)
+    tabs.first.click()
+    title = notebooks.read(first).cells[0].source.partition("\n")[0].removeprefix("# ")
+    page.locator(".jp-MarkdownViewer").get_by_role("link", name=title).click()
+    expect(tabs.filter(has_text=first.name)).to_have_class(re.compile("lm-mod-current"))
+    context.close()
