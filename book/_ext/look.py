@@ -15,7 +15,7 @@ def mark(app: Sphinx, document: nodes.document) -> None:
         0, nodes.image(uri=f"/book/_static/chapter{chapter[1]}.svg", alt="", classes=["sign", "early"])
     )
     for paragraph in document.findall(nodes.paragraph):
-        first = next(iter(paragraph.children), None)
+        first = next((child for child in paragraph.children if child.astext()), None)
         if isinstance(first, nodes.strong) and first.astext().startswith("Predict"):
             paragraph["classes"].append("predict")
 

@@ -59,9 +59,7 @@ def turn(colours: np.ndarray) -> np.ndarray:
     """Turn light to dark and dark to light, and keep the hue: white becomes the ground, black the ink."""
     lab = to_lab(colours.astype(float))
     ground, ink = to_lab(np.array([GROUND, INK], dtype=float))
-    share = (
-        np.minimum(lab[..., :1] / 0.98, 1) ** 1.8
-    )  # of the ground; a power, so that the middle can be read
+    share = np.minimum(lab[..., :1] / 0.98, 1) ** 2  # of the ground; a power, so that the middle can be read
     turned = share * ground + (1 - share) * ink
     turned[..., 1:] += lab[..., 1:]
     return from_lab(turned)
