@@ -38,27 +38,28 @@ def description(doctree: nodes.document) -> str:
     return text
 
 
-def citation(page: str, title: str, address: str | None) -> str:
-    """Say how to cite a page, in a sentence and in BibTeX, folded."""
-    number, _, name = title.rpartition(" · ")
-    authors = ", ".join(author["name"] for author in CITATION["authors"])
+def citation(page: str | None, title: str, address: str | None) -> str:
+    """Say how to cite a page, or the book where `page` is None: in a sentence and in BibTeX, folded."""
     book, version, date = CITATION["title"], CITATION["version"], CITATION["date-released"]
-    chapter = f"chapter {number}, " if number else ""
+    authors = ", ".join(author["name"] for author in CITATION["authors"])
+    number, _, name = title.rpartition(" · ") if page else ("", "", book)
+    version = f"{f'chapter {number}, ' if number else ''}version {version}"
     fields = {
         "author": f"{{{authors}}}",
         "title": f"{{{name}}}",
-        "howpublished": book,
-        "note": f"{chapter}version {version}".capitalize(),
+        "howpublished": book if page else None,
+        "note": version.capitalize(),
         "year": str(date.year),
         "url": address,
     }
     lines = [f"  {key} = {{{value}}}," for key, value in fields.items() if value]
-    bibtex = "\n".join([f"@misc{{convlab-{Path(page).name.replace('_', '-')},", *lines, "}"])
+    key = f"convlab-{Path(page).name.replace('_', '-')}" if page else "convlab"
+    bibtex = "\n".join([f"@misc{{{key},", *lines, "}"])
+    place = f"{escape(name)}. In <em>{escape(book)}</em>" if page else f"<em>{escape(book)}</em>"
     link = f' <a href="{escape(address)}">{escape(address)}</a>' if address else ""
     return (
-        '<details class="cite noprint"><summary>Cite this page</summary>\n'
-        f"<p>{escape(authors)}. ({date.year}, {date:%B} {date.day}). {escape(name)}. "
-        f"In <em>{escape(book)}</em> ({chapter}version {version}).{link}</p>\n"
+        f'<details class="cite noprint"><summary>Cite this {"page" if page else "book"}</summary>\n'
+        f"<p>{escape(authors)}. ({date.year}, {date:%B} {date.day}). {place} ({version}).{link}</p>\n"
         f'<div class="highlight"><pre>{escape(bibtex)}\n</pre></div>\n</details>\n'
     )
 
@@ -100,8 +101,10 @@ def add_to_page(
     address = site + app.builder.get_target_uri(page) if site else None
     tags = preview(title, description(doctree), address, site + PREVIEW if site else None)
     context["metatags"] += tags
-    context["body"] += citation(page, title, address)
-    if page == app.config.root_doc:
+    if page != app.config.root_doc:
+        context["body"] += citation(page, title, address)
+    else:
+        context["body"] += citation(None, title, site or None)
         Path(app.outdir, "index.html").write_text(
             entry(title, tags, app.builder.get_target_uri(page), address), encoding="utf-8"
         )
