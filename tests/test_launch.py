@@ -19,6 +19,8 @@ import found
 import glossary_search
 import jsonschema
 import notebooks
+import numpy as np
+import pictures
 import pytest
 import yaml
 from browsing import DOCUMENTS, ROOT, VIEWPORTS, View
@@ -67,6 +69,17 @@ def test_every_page_has_a_preview(pages, site):
         with Image.open(site / values["og:image"].removeprefix(SITE)) as picture:
             width, height = (int(values[f"og:image:{side}"]) for side in ("width", "height"))
             assert picture.size == (width, height) == (1200, 630)
+
+
+def test_the_stored_preview_equals_a_fresh_one():
+    fresh = io.BytesIO()
+    pictures.preview().save(fresh, "JPEG", quality=80)
+    with Image.open(pictures.PREVIEW) as stored, Image.open(fresh) as again:
+        assert stored.format == "JPEG"  # not every site shows WebP
+        assert stored.size == again.size == found.PREVIEW_SIZE
+        difference = np.asarray(stored, float) - np.asarray(again, float)
+    assert np.abs(difference).mean() < 0.5, "the stored preview is stale: run python tools/pictures.py"
+    assert pictures.PREVIEW.stat().st_size <= 160_000
 
 
 def test_the_page_at_the_root_has_the_preview_of_the_landing_page(pages, site):
