@@ -4,7 +4,8 @@ The picture has four panels: a photograph, then maps of it from three depths of 
 get smaller and there are more of them. Each panel shows those of its layer that vary most, strongest first.
 
 The logo is a convolution: a letter C of 5×5 pixels, the window of a 3×3 kernel, and the 3×3 outputs after
-ReLU, which have found the upright stroke.
+ReLU, which have found the upright stroke. The same convolution is the landing page's interactive figure, and
+a sign for each chapter is made of the same cells.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def preview() -> Image.Image:
             32,
             (42, 284),
             "#ced6dd",
-            "What a\nconvolutional\nnetwork computes,\nin pages that\nyou can check.",
+            "Look inside\na convolutional\nnetwork, and check\nevery number\nthat you see.",
         ),
     ):
         draw.text(place, text, colour, ImageFont.truetype(str(folder / name), size), spacing=12)
@@ -95,12 +96,12 @@ def save(picture: Image.Image, target: object) -> None:
 
 
 def cells(values: ArrayLike, x: float, y: float, side: float, colour: str) -> str:
-    """A square for each value from its corner (x, y) on, the fuller its colour the larger the value; none for NaN."""
+    """A square for each value, from (x, y) on: the larger, the fuller its colour; none for NaN."""
     grid = np.asarray(values, dtype=float)
     shades = 0.2 + 0.8 * grid / (np.nanmax(grid) or 1)
-    gap = side / 12
+    inner = side * 11 / 12
     return "".join(
-        f'<rect x="{x + side * column:g}" y="{y + side * row:g}" width="{side - gap:g}" height="{side - gap:g}" '
+        f'<rect x="{x + side * column:g}" y="{y + side * row:g}" width="{inner:g}" height="{inner:g}" '
         f'rx="{side / 6:g}" fill="{colour}" fill-opacity="{shade:.2f}"/>\n'
         for (row, column), shade in np.ndenumerate(shades)
         if np.isfinite(shade)
@@ -151,9 +152,7 @@ def signs() -> list[str]:
         cells(abs(sobel_x), 4, 16, 10, KERNEL)
         + "".join(cells(abs(sobel_x), 54, 1 + 21 * place, 6, KERNEL) for place in range(3))
         + frame(50, 0.5, 26, 61.5, OUTPUT),
-        cells(ramp, 27, 11, 10, INPUT)
-        + frame(17, 1, 60, 60, INPUT, "4 4")
-        + frame(17, 1, 30, 30, KERNEL),
+        cells(ramp, 27, 11, 10, INPUT) + frame(17, 1, 60, 60, INPUT, "4 4") + frame(17, 1, 30, 30, KERNEL),
         cells(ramp, 4, 11, 10, INPUT) + cells(pooled, 60, 16, 15, OUTPUT),
         cells(LETTER, 1, 11, 8, INPUT) + cells(found, 48, 19, 8, OUTPUT) + cells(ten, 82, 1, 6, KERNEL),
         cells(np.ones((1, 7)), 6, 49, 12, INPUT)
@@ -178,7 +177,7 @@ def stepper() -> str:
         LETTER,
         -sobel_x,
         unit=(1, 0),
-        caption="Step on with the arrow keys, or point at a pixel of the output. Change a weight, and watch the sum.",
+        caption="Step on with the arrow keys, or point at the output. Change a weight, and watch the sum.",
     ).html()
 
 

@@ -1,9 +1,17 @@
-"""Two marks on a chapter's page: its sign beside the title, and a class for what the reader predicts."""
+"""The theme's colours before the first paint, a chapter's sign, and a class for what the reader predicts."""
 
 import re
 
 from docutils import nodes
 from sphinx.application import Sphinx
+
+# The theme finds out late whether the reader wants a dark page. Till then the page would be light, and the
+# pictures of both kinds would be shown and fetched.
+EARLY = """{
+  const { dataset } = document.documentElement;
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  if (dataset.theme === "auto") dataset.theme = dark ? "dark" : "light";
+}"""
 
 
 def mark(app: Sphinx, document: nodes.document) -> None:
@@ -22,5 +30,6 @@ def mark(app: Sphinx, document: nodes.document) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
+    app.add_js_file(None, body=EARLY, priority=100)
     app.connect("doctree-read", mark, priority=400)  # before the images are collected, at 500
     return {"parallel_read_safe": True, "parallel_write_safe": True}
