@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
@@ -23,7 +23,7 @@ import serve
 import yaml
 from bs4 import BeautifulSoup, Tag
 from pikepdf import ObjectStreamMode, Pdf
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
@@ -31,9 +31,7 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PARTS = {part["caption"]: [chapter["file"] for chapter in part["chapters"]] for part in TOC["parts"]}
 DOCUMENTS = [TOC["root"], *(name for part in PARTS.values() for name in part)]
 CSS = Path(__file__).with_suffix(".css")
-DROPPED = (
-    ".headerlink, .only-dark, .toctree-wrapper, .actions, .tag_exercise > .cell_output, .copybtn, script"
-)
+DROPPED = ".headerlink, .only-dark, .toctree-wrapper, .actions, .caption-number, .copybtn, progress, script"
 WIDTH = 658  # of the text on paper, in px: 210 mm − 2 · 18 mm
 CHINESE = "fonts-wqy-microhei"  # Debian's package of a font for the glossary
 
@@ -53,10 +51,11 @@ TAKE = """async () => {
     }
     for (const canvas of document.querySelectorAll("article canvas"))
         canvas.style.background = `url(${canvas.toDataURL()}) 0 0 / 100% 100%`;
+    const needed = /convlab-figure|\\.cf|mjx|math|MJX|\\.highlight \\./;
     const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]);
     return [
         document.querySelector("article").outerHTML,
-        rules.map((rule) => rule.cssText).filter((rule) => /convlab-figure|\\.cf|mjx|math|MJX|\\.highlight \\./.test(rule)),
+        rules.map((rule) => rule.cssText).filter((rule) => needed.test(rule)),
         document.querySelector("link[rel=canonical]")?.href,
     ];
 }"""
@@ -66,8 +65,8 @@ SETTLE = """async () => {
     await document.fonts.ready;
 }"""
 
-WIDER = """() => [...document.body.querySelectorAll(":not(mjx-assistive-mml *)")]
-    .filter((part) => part.getBoundingClientRect().right > innerWidth + 1)
+WIDER = """() => [...document.body.querySelectorAll("*")]
+    .filter((part) => part.getBoundingClientRect().left + part.scrollWidth > innerWidth + 1)
     .map((part) => part.outerHTML.slice(0, 200))"""
 
 NUMBER = """pages => {
@@ -172,7 +171,8 @@ def listed(section: Tag, depth: int = 1) -> str:
 def title_page(landing: Tag) -> Tag:
     """Move the first words and the picture of the landing page to a page of their own."""
     page = element(f'<section class="title"><h1>{landing.h1.get_text()}</h1></section>')
-    page.extend(landing.select_one(part).extract() for part in (".tagline", "img", ".caption"))
+    picture = next(part for part in landing.find_all(True, recursive=False) if part.find("img"))
+    page.extend([landing.p.extract(), picture.extract()])
     page.append(element(f"<address>{CONFIG['author']}<br>© {CONFIG['copyright']}</address>"))
     landing.h1.string = "About this book"
     return page
@@ -186,13 +186,14 @@ def join(pages: dict[str, tuple[str, list[str], str | None]]) -> str:
     for name, (markup, needed, address) in pages.items():
         rules |= dict.fromkeys(needed)
         article = element(markup)
-        for part in article.select(DROPPED):
+        for part in article.select(f"{DROPPED}, .tag_exercise > .cell_output"):
             part.decompose()
         mark_figures(article, address)
         rename(article, name, pages)
         if (taken := take_solutions(article, name)).contents:
             solutions.append(taken)
         unfold(article)
+        unfold(taken)
         section = article.section.extract()
         section.insert(0, element(f'<a id="{anchor(name)}"></a>'))
         sections.append(section)
@@ -216,43 +217,50 @@ def places(pdf: Pdf) -> dict[str, int]:
     return {unquote(name[1:]): numbers[place[0].objgen] for name, place in pdf.Root.Dests.items()}
 
 
-def print_book(site: Path, target: Path, names: Sequence[str] = DOCUMENTS) -> None:
-    """Print these pages of a site to a file."""
-    with sync_playwright() as playwright, serve.make_server(str(site), 0) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        origin = f"http://127.0.0.1:{server.server_port}"
-        browser = playwright.chromium.launch(executable_path=chromium.find())
-        page = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
-        pages = {}
-        for name in names:
-            if not page.goto(f"{origin}/{name}.html").ok:
-                raise FileNotFoundError(f"{site} has no page {name!r}: build the book again")
-            pages[name] = page.evaluate(TAKE)
-        joined = join(pages)
-        page.route("**/joined.html", lambda route: route.fulfill(body=joined, content_type="text/html"))
-        page.goto(f"{origin}/book/joined.html")
-        page.emulate_media(media="print")
-        page.evaluate(SETTLE)
-        if wide := page.evaluate(WIDER):
-            raise ValueError(f"wider than the paper: {wide}")
-        known: dict[str, int] = {}
-        while True:
-            page.evaluate(NUMBER, known)
-            pdf = pikepdf.open(io.BytesIO(page.pdf(prefer_css_page_size=True, outline=True, tagged=True)))
-            if known == (known := places(pdf)):
-                break
-        browser.close()
-        server.shutdown()
-    pdf.docinfo = pdf.make_indirect({"/Title": CONFIG["title"], "/Author": CONFIG["author"]})
-    pdf.save(target, object_stream_mode=ObjectStreamMode.generate, linearize=True, deterministic_id=True)
+def take(page: Page, origin: str, names: Iterable[str]) -> dict[str, tuple[str, list[str], str | None]]:
+    """What `join` needs of these pages of a site."""
+    pages = {}
+    for name in names:
+        if not page.goto(f"{origin}/{name}.html").ok:
+            raise FileNotFoundError(f"the site has no page {name!r}: build the book again")
+        pages[name] = page.evaluate(TAKE)
+    return pages
+
+
+def press(page: Page, origin: str, joined: str) -> Pdf:
+    """Print a document that has its pictures beside the pages of a site."""
+    page.route("**/joined.html", lambda route: route.fulfill(body=joined, content_type="text/html"))
+    page.goto(f"{origin}/book/joined.html")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": WIDTH, "height": 900})
+    page.evaluate(SETTLE)
+    if wide := page.evaluate(WIDER):
+        raise ValueError(f"wider than the paper: {wide}")
+    known: dict[str, int] = {}
+    while True:
+        page.evaluate(NUMBER, known)
+        printed = page.pdf(prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
+        pdf = pikepdf.open(io.BytesIO(printed))
+        if known == (known := places(pdf)):
+            break
+    pdf.docinfo = pdf.make_indirect(pikepdf.Dictionary(Title=CONFIG["title"], Author=CONFIG["author"]))
+    return pdf
 
 
 def main(site: str, target: str) -> None:
     """Print a site to a file."""
     if shutil.which("fc-list") and not subprocess.check_output(["fc-list", ":lang=zh"]):
         debian.install(CHINESE)
-    print_book(Path(site), Path(target))
-    print(f"The book is in {target}")
+    with sync_playwright() as playwright, serve.make_server(site, 0) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        origin = f"http://127.0.0.1:{server.server_port}"
+        browser = playwright.chromium.launch(executable_path=chromium.find())
+        page = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
+        pdf = press(page, origin, join(take(page, origin, DOCUMENTS)))
+        browser.close()
+        server.shutdown()
+    pdf.save(target, object_stream_mode=ObjectStreamMode.generate, linearize=True, deterministic_id=True)
+    print(f"The book is in {target}: {len(pdf.pages)} pages")
 
 
 if __name__ == "__main__":
