@@ -275,6 +275,10 @@ def colab(monkeypatch):
     return run
 
 
+def test_the_pages_do_not_show_the_cell_for_colab(pages):
+    assert [name for name, page in pages.items() if "google.colab" in page] == []
+
+
 WANTED = 'install -q "convlab[weights,figures,data] @ git+https://github.com/{}"'
 
 

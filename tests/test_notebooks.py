@@ -79,6 +79,16 @@ def test_cells_are_short(path):
 
 
 @every_chapter
+def test_second_cell_prepares_colab(path):
+    """It is the same in every chapter, and shows only in Colab; test_launch.py runs it."""
+    first, second = (notebooks.read(chapter).cells[1] for chapter in (notebooks.CHAPTERS[0], path))
+    assert second == first
+    assert second.id == "colab"
+    assert second.metadata == {"jupyter": {"source_hidden": True}, "tags": ["remove-cell"]}
+    assert second.outputs == []
+
+
+@every_chapter
 def test_text_reads_well_outside_the_book(path):
     """No MyST directive, role or target: JupyterLab, Colab and GitHub would show it as raw text."""
     texts = [cell.source for cell in notebooks.read(path).cells if cell.cell_type == "markdown"]
