@@ -195,10 +195,11 @@ def walk(page: Page) -> int:
     wanted = page.evaluate(WATCH)
     assert "Skip to main content" in wanted[0][1]
     for keys, _ in wanted:
-        page.keyboard.press("Tab")
+        page.keyboard.down("Tab")  # and not up: half the time
         for key in keys:
             page.keyboard.press(key)
             page.evaluate(FRAME)
+    page.keyboard.up("Tab")
     stops = page.evaluate("walked()")
     order = [stop["index"] for stop in stops]
     missed = [name for n, (_, name) in enumerate(wanted) if n not in order]
