@@ -65,7 +65,7 @@ SETTLE = """async () => {
     await document.fonts.ready;
 }"""
 
-WIDER = """() => [...document.body.querySelectorAll("*")]
+WIDER = """() => [...document.body.querySelectorAll(":not(svg *)")]
     .filter((part) => part.getBoundingClientRect().left + part.scrollWidth > innerWidth + 1)
     .map((part) => part.outerHTML.slice(0, 200))"""
 
