@@ -63,7 +63,7 @@ class View:
     strangers: list[str] = field(default_factory=list)
 
     def open(self, origin: str, name: str) -> None:
-        """Load a page, wait for its formulas, and record what it says and asks for."""
+        """Load a page, and record what it says and asks for."""
 
         def only_local(route: Route) -> None:
             if route.request.url.startswith((origin, "data:", "blob:")):
@@ -78,13 +78,12 @@ class View:
         self.page.on("pageerror", lambda error: self.messages.append(f"uncaught: {error}"))
         self.page.on("requestfailed", lambda request: self.messages.append(f"failed: {request.url}"))
         self.page.goto(f"{origin}/{name}")
-        self.page.evaluate("window.MathJax?.startup?.promise")
         self.page.wait_for_load_state("networkidle")
         for figure in self.page.locator(
             "[data-convlab-figure]"
         ).all():  # each starts when it comes near the view
             figure.scroll_into_view_if_needed()
-            expect(figure.locator("[data-drive]").first).to_be_visible()
+            expect(figure.locator("[data-drive]").first).to_be_visible(timeout=15_000)
 
     def complaints(self) -> list[str]:
         """The console's messages, less the theme's own notes on its light and dark mode."""
@@ -95,7 +94,7 @@ def raw_markup(text: Locator) -> list[str]:
     """Lines of the rendered text in which a formula, a directive or a role was left as it was typed."""
     parts = text.evaluate_all("""all => all.map(element => {
         const copy = element.cloneNode(true);
-        copy.querySelectorAll('pre, code, script, style, mjx-container').forEach(part => part.remove());
+        copy.querySelectorAll('pre, code, script, style, math').forEach(part => part.remove());
         return copy.textContent;
     })""")
     return MARKUP.findall("\n".join(parts))

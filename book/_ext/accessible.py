@@ -2,20 +2,10 @@
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.ext.mathjax import html_visit_displaymath
 from sphinx.writers.html5 import HTML5Translator
 
 # The theme takes the focus from a button that is pressed, for the sake of tooltips: let only a mouse do so.
 KEEP_FOCUS = "addEventListener('click', (e) => { if (!e.detail) e.target.blur = () => {}; }, true);"
-
-
-def visit_formula(translator: HTML5Translator, node: nodes.math_block) -> None:
-    """Wrap a formula in what the theme uses for wide tables: it scrolls on its own, by keyboard too."""
-    translator.body.append('<div class="pst-scrollable-table-container">')
-    try:
-        html_visit_displaymath(translator, node)
-    finally:  # the visitor ends by raising SkipNode
-        translator.body.append("</div>\n")
 
 
 def visit_citation(translator: HTML5Translator, node: nodes.citation) -> None:
@@ -31,7 +21,6 @@ def depart_citation(translator: HTML5Translator, node: nodes.citation) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
-    app.add_node(nodes.math_block, override=True, html=(visit_formula, None))
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.add_js_file(None, body=KEEP_FOCUS)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
