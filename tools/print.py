@@ -109,7 +109,9 @@ def rename(article: Tag, document: str, documents: Iterable[str]) -> None:
 
 
 def unfold(article: Tag) -> None:
-    """Open what is folded; load every picture at once."""
+    """Open what is folded, but for how to cite a page; load every picture at once."""
+    for cited in article.select("details.cite"):
+        cited.decompose()
     for folded in article.select("details"):
         summary = folded.summary.extract()
         folded.name = "div"
