@@ -10,7 +10,7 @@ from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
-# Where browsers would guess wrong: bars around a norm, the names of functions, the star of convolution, primes.
+# Where browsers would guess wrong: bars of a norm, names of functions, the star of convolution, primes.
 CORRECTIONS = [
     (re.compile(r'stretchy="true" (fence="true" form="\w+">&#x02016;)'), r'stretchy="false" \1'),
     (re.compile(r"<mo>([a-z]{2,})</mo>(?!</munder)"), r"<mi>\1</mi>"),
