@@ -45,7 +45,7 @@ class Picture(Figure):
             full = image.convert("RGB")
             note = PngInfo()
             note.add_text("convlab", json.dumps(self._note(full.height), separators=(",", ":")), zip=True)
-            few = full.quantize(palette=full.quantize(256))
+            few = full.quantize(256, kmeans=4)
             colours = np.reshape(few.getpalette() or [], (-1, 3))
             colours[np.asarray(few)[0, 0]] = np.asarray(full)[0, 0]  # the ground keeps its white
             few.putpalette(colours.ravel().tolist())
