@@ -29,7 +29,7 @@ FIGURES = "_static/figures"
 
 LINK = re.compile(r'<link(?=[^>]*rel="stylesheet")[^>]*href="([^"?]*)[^>]*>\s*')
 ICON = re.compile(r'<i class="([^"]*\bfa-[^"]*)"([^>]*)></i>')
-SHAPE = re.compile(r'"?([\w-]+)"?:\[(\d+),(\d+),\[[^\]]*\],"[0-9a-f]+","([^"]+)"\]')
+SHAPE = re.compile(r'"?([\w-]+)"?:\[(\d+),(\d+),\[([^\]]*)\],"[0-9a-f]+","([^"]+)"\]')
 FIGURE = re.compile(
     r'(<div class="convlab-figure" data-convlab-figure="[^>]*)(>.*?)((?:<script type=.*?</script>\s*){3})',
     re.DOTALL,
@@ -150,7 +150,10 @@ class Site:
         self.root = root
         self.sheets: dict[Path, list[Rule | Block]] = {}
         font = root / "_static/scripts/fontawesome.js"
-        self.shapes = {shape[1]: shape for shape in SHAPE.finditer(font.read_text(encoding="utf-8"))}
+        self.shapes: dict[str, tuple[str, str, str]] = {}
+        for name, width, height, others, shape in SHAPE.findall(font.read_text(encoding="utf-8")):
+            for each in (name, *re.findall(r'"([\w-]+)"', others)):
+                self.shapes[each] = (width, height, shape)
 
     def lighten(self, path: Path) -> None:
         """Write a page again, light."""
@@ -182,13 +185,13 @@ class Site:
     def icon(self, match: re.Match[str]) -> str:
         """An icon of Font Awesome as its script would draw it."""
         name = next(name for name in re.findall(r"\bfa-([\w-]+)", match[1]) if name in self.shapes)
-        _, width, height, shape = self.shapes[name].groups()
+        width, height, shape = self.shapes[name]
         kept = " ".join(
             word for word in match[1].split() if word not in ("fa-solid", "fa-brands", "fas", "fab")
         )
         return (
             f'<svg class="svg-inline--fa {kept}"{match[2]} aria-hidden="true" viewBox="0 0 {width} {height}">'
-            f'<path fill="currentColor" d="{shape}"/></svg>'
+            f'<path fill="currentColor" d="{outline}"/></svg>'
         )
 
     def figure(self, match: re.Match[str], up: str, heights: list[int] | None) -> str:
