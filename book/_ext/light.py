@@ -46,6 +46,7 @@ FOR_SEARCH = [  # the search page needs them, at once
 ]
 SCRIPT = re.compile(r"<script(?![^>]*\bdefer\b)(?=[^>]*\bsrc=)")
 SOURCE = re.compile(r'<script[^>]*\bsrc="([^"?]*)')
+STYLES = {"fa-solid", "fa-brands", "fas", "fab"}
 ADDED = """.svg-inline--fa{height:1em;overflow:visible;vertical-align:-.125em}
 @font-face{font-family:"Font Awesome 6 Free";font-weight:900;src:url("/_static/icons.woff")}
 @media (scripting:enabled){[data-parts]{min-height:var(--desktop)}}
@@ -151,9 +152,9 @@ class Site:
         self.sheets: dict[Path, list[Rule | Block]] = {}
         font = root / "_static/scripts/fontawesome.js"
         self.shapes: dict[str, tuple[str, str, str]] = {}
-        for name, width, height, others, shape in SHAPE.findall(font.read_text(encoding="utf-8")):
-            for each in (name, *re.findall(r'"([\w-]+)"', others)):
-                self.shapes[each] = (width, height, shape)
+        for name, width, height, others, outline in SHAPE.findall(font.read_text(encoding="utf-8")):
+            for alias in (name, *re.findall(r'"([\w-]+)"', others)):
+                self.shapes[alias] = (width, height, outline)
 
     def lighten(self, path: Path) -> None:
         """Write a page again, light."""
@@ -164,18 +165,14 @@ class Site:
             page = SCRIPT.sub("<script defer", page)
         page = ICON.sub(self.icon, page)
         first = LINK.search(page)
-        start, up = (
-            first.start(),
-            first[1].partition("_static/")[0],
-        )  # "../", or "/" where an address is wrong
+        up = first[1].partition("_static/")[0]  # "../", or "/" on the page of a wrong address
         style = (ADDED + self.style(page)).replace('url("/', f'url("{up}')
-        page = f"{page[:start]}<style>{style}</style>\n{LINK.sub('', page[start:])}"
+        page = f"{page[: first.start()]}<style>{style}</style>\n{LINK.sub('', page[first.start() :])}"
         heights = iter(HEIGHTS.get(path.stem, []))
         page, figures = FIGURE.subn(lambda match: self.figure(match, up, next(heights, None)), page)
         if figures:
-            page = page.replace(
-                "</body>", f"<script>\n{LOADER.read_text(encoding='utf-8')}</script>\n</body>"
-            )
+            loader = LOADER.read_text(encoding="utf-8")
+            page = page.replace("</body>", f"<script>\n{loader}</script>\n</body>")
         path.write_text(page, encoding="utf-8")
 
     def file(self, address: str) -> Path:
@@ -184,11 +181,12 @@ class Site:
 
     def icon(self, match: re.Match[str]) -> str:
         """An icon of Font Awesome as its script would draw it."""
-        name = next(name for name in re.findall(r"\bfa-([\w-]+)", match[1]) if name in self.shapes)
-        width, height, shape = self.shapes[name]
-        kept = " ".join(
-            word for word in match[1].split() if word not in ("fa-solid", "fa-brands", "fas", "fab")
-        )
+        names = re.findall(r"\bfa-([\w-]+)", match[1])
+        name = next((name for name in names if name in self.shapes), None)
+        if name is None:
+            raise ValueError(f"Font Awesome has no icon of the classes {match[1]!r}")
+        width, height, outline = self.shapes[name]
+        kept = " ".join(word for word in match[1].split() if word not in STYLES)
         return (
             f'<svg class="svg-inline--fa {kept}"{match[2]} aria-hidden="true" viewBox="0 0 {width} {height}">'
             f'<path fill="currentColor" d="{outline}"/></svg>'
