@@ -19,12 +19,14 @@ from weigh import CHROME_FAST_3G, FAST_3G, SLOWER, Load, weigh
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = 3
 STOCK = "title: ConvLab\nauthor: The ConvLab authors\nexecute: { execute_notebooks: 'off' }\n"
-NOTE = f"""Headless Chromium, 390×844 px, cold cache, pages compressed by gzip, nothing touched. kB: 1000
-bytes of all answers with their headers. Text: first contentful paint, median of {RUNS}, with the processor
-slowed down {SLOWER} ×, at 1.6 Mbit/s and 150 ms per request; in brackets by Chrome's own preset, 1.44 Mbit/s and
-562 ms. Shift: all layout shifts together. Stock: the same notebooks built by Jupyter Book with a title, an
-author and stored outputs, nothing else. What it asks of other hosts (MathJax, require.js, Jupyter's widgets) is
-refused and not counted: it is lighter here than in life, and its formulas, once set, would move the text.
+NOTE = f"""\
+Headless Chromium, 390×844 px, cold cache, pages compressed by gzip, nothing touched. kB: 1000 bytes of
+all answers with their headers. Text: first contentful paint, median of {RUNS}, with the processor slowed
+down {SLOWER} ×, at 1.6 Mbit/s and 150 ms per request; in brackets by a preset of Chrome, 1.44 Mbit/s and
+562 ms. Shift: all layout shifts together. Stock: the same notebooks built by Jupyter Book with a title,
+an author and stored outputs, nothing else. What it asks of other hosts (MathJax, require.js, Jupyter's
+widgets) is refused and not counted: it is lighter here than in life, and its formulas, once set, would
+move the text.
 """
 
 
