@@ -28,7 +28,7 @@ HEIGHTS = json.loads(HEIGHTS_FILE.read_text(encoding="utf-8"))
 FIGURES = "_static/figures"
 
 LINK = re.compile(r'<link(?=[^>]*rel="stylesheet")[^>]*href="([^"?]*)[^>]*>\s*')
-ICON = re.compile(r'<i class="([^"]*\bfa-[^"]*)"([^>]*)></i>')
+ICON = re.compile(r'<(?:i|span) class="([^"]*\bfa-[^"]*)"([^>]*)></(?:i|span)>')
 SHAPE = re.compile(r'"?([\w-]+)"?:\[(\d+),(\d+),\[([^\]]*)\],"[0-9a-f]+","([^"]+)"\]')
 FIGURE = re.compile(
     r'(<div class="convlab-figure" data-convlab-figure="[^>]*)(>.*?)((?:<script type=.*?</script>\s*){3})',
