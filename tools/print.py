@@ -35,10 +35,9 @@ DROPPED = ".headerlink, .only-dark, .toctree-wrapper, .actions, .caption-number,
 WIDTH = 658  # of the text on paper, in px: 210 mm − 2 · 18 mm
 CHINESE = "fonts-wqy-microhei"  # Debian's package of a font for the glossary
 
-# What a page has become when its formulas are set and its figures have started: its article, in whose markup
+# What a page has become when its figures have started: its article, in whose markup
 # stands what controls and canvases hold; the rules of figures, formulas and code; its address.
 TAKE = """async () => {
-    await window.MathJax?.startup?.promise;
     for (const figure of document.querySelectorAll("[data-convlab-figure]")) {
         figure.scrollIntoView();
         while (!figure.querySelector("[data-drive]")) await new Promise(requestAnimationFrame);
@@ -51,7 +50,7 @@ TAKE = """async () => {
     }
     for (const canvas of document.querySelectorAll("article canvas"))
         canvas.style.background = `url(${canvas.toDataURL()}) 0 0 / 100% 100%`;
-    const needed = /convlab-figure|\\.cf|mjx|math|MJX|\\.highlight \\./;
+    const needed = /convlab-figure|\\.cf|math|\\.highlight \\./;
     const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]);
     return [
         document.querySelector("article").outerHTML,

@@ -50,7 +50,7 @@ def pack(site: Path) -> None:
     with ZipFile(site / ARCHIVE, "w", ZIP_DEFLATED) as archive:
         for path in sorted(site.rglob("*")):
             name = path.relative_to(site)
-            if not path.is_file() or path.name == ARCHIVE or name.parts[0].startswith("."):
+            if not path.is_file() or path.name == ARCHIVE or path.name[0] == "." or path.suffix == ".map":
                 continue
             content = path.read_bytes()
             if path.suffix == ".html":
