@@ -248,10 +248,17 @@ def press(page: Page, origin: str, joined: str) -> Pdf:
     return pdf
 
 
+def lacks_chinese() -> bool:
+    """Whether this is a machine that can list its fonts and has none for Chinese."""
+    return shutil.which("fc-list") is not None and not subprocess.check_output(["fc-list", ":lang=zh"])
+
+
 def main(site: str, target: str) -> None:
     """Print a site to a file."""
-    if shutil.which("fc-list") and not subprocess.check_output(["fc-list", ":lang=zh"]):
+    if lacks_chinese():
         debian.install(CHINESE)
+    if lacks_chinese():
+        sys.exit(f"The glossary needs a font for Chinese. Debian: sudo apt-get install {CHINESE}")
     with sync_playwright() as playwright, serve.make_server(site, 0) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         origin = f"http://127.0.0.1:{server.server_port}"
