@@ -60,7 +60,7 @@ def opened(request, browser: Browser, origin: str) -> Iterator[View]:
 @pytest.fixture(scope="module", params=["light", "dark"])
 def view(request, opened: View) -> View:
     opened.page.emulate_media(color_scheme=request.param)
-    opened.page.evaluate("Promise.all(document.getAnimations().map(fade => fade.finished))")
+    opened.page.evaluate("Promise.allSettled(document.getAnimations().map(fade => fade.finished))")
     return opened
 
 
