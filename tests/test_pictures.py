@@ -139,7 +139,7 @@ def test_cells_and_colour_bars_stay_and_curves_turn():
 
 def test_a_note_says_how_high_the_smallest_letters_are():
     assert opened(plots.maps([np.eye(2)], ["a"]))[1]["letters"] == 12.5  # 9 points at 100 pixels an inch
-    assert opened(plots.numbers([np.eye(2)], size=0.18))[1]["letters"] == pytest.approx(7, abs=0.1)
+    assert opened(plots.numbers([np.eye(2)], size=0.18))[1]["letters"] == pytest.approx(8.5, abs=0.1)
 
 
 def test_a_picture_without_its_note_is_run_again():

@@ -234,11 +234,15 @@ def _grid(ax: Axes, grid: NDArray[Any], size: float, title: str, colour: str | N
     signed = bool((known < 0).any())
     colours, low = ("PuOr_r", -reach) if signed else ("gray", 0.0)
     ax.imshow(grid, cmap=colours, vmin=low, vmax=reach, alpha=0.4, interpolation="nearest", aspect="auto")
-    for (row, column), value in np.ndenumerate(grid):
-        if np.isfinite(value):
-            text = f"{round(float(value), 2) + 0:g}".replace("-", "−")
-            points = min(size * 28, size * 72 / (0.75 * max(len(text), 2)))
-            ax.text(column, row, text, ha="center", va="center", fontsize=points)
+    texts = {
+        place: f"{round(float(value), 2) + 0:g}".replace("-", "−")
+        for place, value in np.ndenumerate(grid)
+        if np.isfinite(value)
+    }
+    longest = max(map(len, texts.values()), default=0)
+    points = min(size * 34, size * 72 / (0.75 * max(longest, 2)))
+    for (row, column), text in texts.items():
+        ax.text(column, row, text, ha="center", va="center", fontsize=points)
     ax.set_xticks(np.arange(grid.shape[1] - 1) + 0.5, minor=True)
     ax.set_yticks(np.arange(grid.shape[0] - 1) + 0.5, minor=True)
     ax.grid(which="minor", color="#bbbbbb", linewidth=0.6)
