@@ -28,7 +28,7 @@ HEIGHTS = json.loads(HEIGHTS_FILE.read_text(encoding="utf-8"))
 FIGURES = "_static/figures"
 
 LINK = re.compile(r'<link(?=[^>]*rel="stylesheet")[^>]*href="([^"?]*)[^>]*>\s*')
-ICON = re.compile(r'<(?:i|span) class="([^"]*\bfa-[^"]*)"([^>]*)></(?:i|span)>')
+ICON = re.compile(r'<(i|span) class="([^"]*\bfa-[^"]*)"([^>]*)></\1>')
 SHAPE = re.compile(r'"?([\w-]+)"?:\[(\d+),(\d+),\[([^\]]*)\],"[0-9a-f]+","([^"]+)"\]')
 FIGURE = re.compile(
     r'(<div class="convlab-figure" data-convlab-figure="[^>]*)(>.*?)((?:<script type=.*?</script>\s*){3})',
@@ -181,14 +181,14 @@ class Site:
 
     def icon(self, match: re.Match[str]) -> str:
         """An icon of Font Awesome as its script would draw it."""
-        names = re.findall(r"\bfa-([\w-]+)", match[1])
+        names = re.findall(r"\bfa-([\w-]+)", match[2])
         name = next((name for name in names if name in self.shapes), None)
         if name is None:
-            raise ValueError(f"Font Awesome has no icon of the classes {match[1]!r}")
+            raise ValueError(f"Font Awesome has no icon of the classes {match[2]!r}")
         width, height, outline = self.shapes[name]
-        kept = " ".join(word for word in match[1].split() if word not in STYLES)
+        kept = " ".join(word for word in match[2].split() if word not in STYLES)
         return (
-            f'<svg class="svg-inline--fa {kept}"{match[2]} aria-hidden="true" viewBox="0 0 {width} {height}">'
+            f'<svg class="svg-inline--fa {kept}"{match[3]} aria-hidden="true" viewBox="0 0 {width} {height}">'
             f'<path fill="currentColor" d="{outline}"/></svg>'
         )
 
