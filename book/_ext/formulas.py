@@ -1,6 +1,6 @@
 """Formulas as MathML, made when the book is built: no script sets them, and nothing moves when they come.
 
-Their letters and signs are in `book/_static/math.woff2`, a part of STIX Two Math: see CONTRIBUTING.md.
+Their letters and signs are in `book/_static/math.woff2`, a part of STIX Two Math: see tools/math_font.py.
 """
 
 import re
