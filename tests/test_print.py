@@ -194,6 +194,17 @@ def test_a_missing_page_is_named(page, origin):
         paper.take(page, origin, ["chapters/12_missing"])
 
 
+def test_a_dark_page_is_light_while_it_is_printed(browser, site):
+    page = browser.new_page(color_scheme="dark")
+    page.goto((site / "book" / "notation.html").as_uri())
+    page.evaluate("addEventListener('beforeprint', () => { seen = document.documentElement.dataset.theme; })")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.pdf()
+    assert page.evaluate("seen") == "light"
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.close()
+
+
 # The archive
 
 

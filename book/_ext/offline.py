@@ -1,4 +1,4 @@
-"""The course without a network: one archive of the whole site, in which the search works from disk too."""
+"""The course without a network: one archive of the site, whose search works from disk too; and on paper."""
 
 import re
 from pathlib import Path
@@ -16,6 +16,14 @@ LINK = re.compile(rf'<a [^>]*href="[^"]*{re.escape(ARCHIVE)}"[^>]*>(.*?)</a>'.en
 # A page on disk may not fetch another one, and the summaries of a search would be read from its results.
 SEARCH = "if (location.protocol === 'file:') DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;"
 
+# Paper is white: a dark page becomes a light one while it is printed.
+PAPER = """{
+    const page = document.documentElement;
+    let theme;
+    addEventListener("beforeprint", () => { theme = page.dataset.theme; page.dataset.theme = "light"; });
+    addEventListener("afterprint", () => { page.dataset.theme = theme; });
+}"""
+
 
 def find_book(app: Sphinx, config: Config) -> None:
     """Look for the printed book, which `make pdf` leaves here; a change writes all pages again."""
@@ -23,7 +31,8 @@ def find_book(app: Sphinx, config: Config) -> None:
 
 
 def add_links(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: object) -> None:
-    """Let the search work from disk; offer the printed book, where there is one, in each page's downloads."""
+    """Let pages print and the search work from disk; offer the printed book, where there is one."""
+    app.add_js_file(None, body=PAPER)
     if pagename == "search":
         app.add_js_file(None, body=SEARCH)
     if not app.config.printed_book:
