@@ -11,7 +11,7 @@ import notebooks
 import numpy as np
 import pytest
 import torch
-from browsing import PAGES, ROOT, VIEWPORTS, build
+from browsing import DOCUMENTS, ROOT, VIEWPORTS, build
 from PIL import Image
 
 from convlab import plots
@@ -223,8 +223,8 @@ def test_a_wide_picture_scrolls_by_itself_and_stays_legible(page):
 
 
 def test_every_image_of_the_book_has_its_size(site):
-    for name in PAGES:
-        text = (site / name).read_text(encoding="utf-8")
+    for name in DOCUMENTS:
+        text = (site / f"{name}.html").read_text(encoding="utf-8")
         ours = re.findall(r"<img\b[^>]*>", text[text.index("<article") : text.index("</article>")])
         assert [image for image in ours if not re.search(r' width="\d+" height="\d+"', image)] == []
         early = [image for image in ours if 'loading="lazy"' not in image]
