@@ -84,5 +84,5 @@ def rows() -> list[tuple[str, str, str]]:
                 table.append((chapter, mine, "≤ 600 kB, 1 s, 0.05"))
                 table.append((f"{chapter}, stock", theirs, ""))
         browser.close()
-    asked = f"{len(elsewhere)} addresses: {', '.join(sorted(url.split('/', 3)[3] for url in elsewhere))}"
+    asked = f"{', '.join(sorted(url.split('/', 3)[3] for url in elsewhere))}"
     return [*table, ("stock, asked of other hosts and refused", asked, "ours: none")]
