@@ -83,6 +83,8 @@ class Field:
     map_size
         (h, w) of the layer's map; None if `receptive_field` was not told the size of the input
 
+    Notes
+    -----
     After upsampling, units differ by phase: `phases` holds them all. Then `jump` is the average, a Fraction
     if it is not whole; `size` and `support` are those of the largest phase, `overlap` is the mean, and
     `start` and `centre` belong to unit (0, 0), or to the first unit that reads anything.

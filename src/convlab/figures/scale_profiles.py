@@ -79,6 +79,8 @@ class ScaleProfiles(Figure):
     input_size : int or (H, W)
         For modules that need it, see `fields.receptive_field`.
 
+    Notes
+    -----
     `network`, `maps`, `rule` and `layer`, the name of the chosen one, are traits, live in both directions.
     Another network comes with its own first maps.
 
