@@ -17,7 +17,6 @@ from pathlib import Path
 import notebooks
 import pytest
 import yaml
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, Route, expect
 
 from convlab.figures import Figure
@@ -241,7 +240,7 @@ def check_nonsense(field: Locator, typed: str, advice: str) -> None:
 
 
 def check_layout(page: Page) -> None:
-    """A figure fits the page, its controls are large enough, the focus shows, and axe finds nothing."""
+    """A figure fits the page, its controls are large enough, the focus shows (axe looks at whole pages)."""
     width, window = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert width <= window
     sizes = page.locator("label, button, input:not(label input), [tabindex]").evaluate_all(
@@ -249,7 +248,6 @@ def check_layout(page: Page) -> None:
     )
     assert len(sizes) > 3
     assert min(sizes) >= 24
-    assert Axe().run(page).response["violations"] == []
     handle = page.locator("[data-drive=keys]").first
     handle.focus()
     page.keyboard.press("ArrowRight")

@@ -356,12 +356,12 @@ def test_at_most_eight_maps(visit):
 
 def test_network_by_its_list(visit):
     page = visit(build(networks=["vgg16", "resnet50", "resnet50 v1.5"]))
-    page.get_by_label("network").select_option("ResNet-50 v1")
+    page.get_by_role("combobox", name="network").select_option("ResNet-50 v1")
     says(page, "ResNet-50 v1, conv2_3, layer 14 of 66: field 35, jump 4")
     says(page, "Maps in use: conv2_3, conv3_4, conv4_6, conv5_3.")
     assert [row[2] for row in rows(page)] == ["35", "99", "291", "483"]
     page.get_by_role("button", name="Next layer").click()
-    page.get_by_label("network").focus()
+    page.get_by_role("combobox", name="network").focus()
     page.keyboard.press("ArrowDown")
     says(page, "ResNet-50 v1.5, conv2_3, layer 14 of 66: field 35")
     assert [row[2] for row in rows(page)] == ["35", "91", "267", "427"]
@@ -426,7 +426,7 @@ def test_two_figures_are_independent(visit):
     first, second = (page.locator("[data-convlab-figure]").nth(i) for i in range(2))
     second.scroll_into_view_if_needed()
     says(second, "four, 2, layer 3 of 4")
-    first.get_by_label("network").select_option("ResNet-50 v1")
+    first.get_by_role("combobox", name="network").select_option("ResNet-50 v1")
     first.get_by_role("spinbutton", name="a =").fill("1")
     says(first, "ResNet-50 v1")
     says(second, "four, 2, layer 3 of 4: field 10, jump 1; fits sizes 5 to 10")
@@ -436,7 +436,7 @@ def test_a_name_is_only_text(visit):
     page = visit(small(networks={"<b>x</b>": [Layer(3)] * 4}, maps=None))
     says(page, "<b>x</b>, 3, layer 4 of 4")
     expect(page.locator("figure b")).to_have_count(0)
-    expect(page.get_by_label("network")).to_have_value("<b>x</b>")
+    expect(page.get_by_role("combobox", name="network")).to_have_value("<b>x</b>")
 
 
 def widest() -> ScaleProfiles:

@@ -34,9 +34,9 @@ THEME_FINDINGS = [
 # Of the words of code that look alike, axe needs to see one: thousands of them take most of its time.
 HIDE_ALIKE = """() => {
     const seen = new Set();
-    for (const word of document.querySelectorAll('.highlight span')) {
+    for (const word of document.querySelectorAll('.highlight span, .sig *')) {
         const { color, backgroundColor, fontSize, fontWeight } = getComputedStyle(word);
-        const box = getComputedStyle(word.closest('pre')).backgroundColor;
+        const box = getComputedStyle(word.closest('pre, .sig')).backgroundColor;
         const look = [word.className, color, backgroundColor, fontSize, fontWeight, box].join();
         if (seen.has(look) && !word.children.length) word.style.visibility = 'hidden';
         seen.add(look);

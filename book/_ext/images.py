@@ -68,7 +68,8 @@ def turn(colours: np.ndarray) -> np.ndarray:
 def dark(picture: Image.Image, boxes: list[list[int]]) -> Image.Image:
     """The picture for a dark page; inside of the boxes (left, top, right, bottom) it stays as it is."""
     pixels = np.asarray(picture.convert("RGB"))
-    colours, index = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
+    codes, index = np.unique(pixels @ np.array([1 << 16, 1 << 8, 1]), return_inverse=True)
+    colours = codes[:, None] >> np.array([16, 8, 0]) & 255
     twin = turn(colours)[index.reshape(-1)].reshape(pixels.shape)
     for left, top, right, bottom in boxes:
         twin[top:bottom, left:right] = pixels[top:bottom, left:right]
