@@ -1,4 +1,4 @@
-"""Measure speed and memory, print the results, and write them to README.md: ``python benchmarks``.
+"""Measure speed and memory, print the results, and write them to README.md: ``python benchmarks [room …]``.
 
 Each `bench_*.py` beside this file has a function `rows()` that gives, for each thing measured, what it is,
 the result, and the bar that it should meet. Seconds differ from machine to machine, ratios within one process
@@ -10,6 +10,7 @@ import os
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")  # before numpy loads
 
 import platform
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -24,21 +25,27 @@ Written by `make bench`; do not edit. One thread, one process, medians of interl
 """
 
 
-def main() -> None:
-    """Measure each room in turn."""
+def main(chosen: list[str]) -> None:
+    """Measure each room in turn, or the chosen ones, and keep what the others had."""
     machine = f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}."
+    report = FOLDER / "README.md"
+    before = re.split(r"^## (\w+)\n", report.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    kept = dict(zip(before[::2], before[1::2], strict=True))
     text = INTRODUCTION + machine + "\n"
     print(text)
     for path in sorted(FOLDER.glob("bench_*.py")):
         room = path.stem.removeprefix("bench_")
-        table = [f"## {room}", "", "| what | measured | bar |", "|---|---|---|"]
-        module = import_module(path.stem)
-        table += [f"| {' | '.join(row)} |" for row in module.rows()]
-        table += ["", module.NOTE] if hasattr(module, "NOTE") else []
-        print("\n".join(table), end="\n\n")
-        text += "\n" + "\n".join(table) + "\n"
-    (FOLDER / "README.md").write_text(text, encoding="utf-8")
+        if not chosen or room in chosen:
+            module = import_module(path.stem)
+            table = ["", "| what | measured | bar |", "|---|---|---|"]
+            table += [f"| {' | '.join(row)} |" for row in module.rows()]
+            table += ["", module.NOTE.strip()] if hasattr(module, "NOTE") else []
+            kept[room] = "\n".join(table) + "\n"
+            print(f"## {room}\n{kept[room]}")
+        if room in kept:
+            text += f"\n## {room}\n{kept[room].rstrip()}\n"
+    report.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
