@@ -33,10 +33,12 @@ def main(chosen: list[str]) -> None:
     kept = dict(zip(before[::2], before[1::2], strict=True))
     text = INTRODUCTION + machine + "\n"
     print(text)
-    for path in sorted(FOLDER.glob("bench_*.py")):
-        room = path.stem.removeprefix("bench_")
+    rooms = {path.stem.removeprefix("bench_"): path.stem for path in sorted(FOLDER.glob("bench_*.py"))}
+    if unknown := set(chosen) - rooms.keys():
+        sys.exit(f"no such room: {', '.join(unknown)}; there are {', '.join(rooms)}")
+    for room, name in rooms.items():
         if not chosen or room in chosen:
-            module = import_module(path.stem)
+            module = import_module(name)
             table = ["", "| what | measured | bar |", "|---|---|---|"]
             table += [f"| {' | '.join(row)} |" for row in module.rows()]
             table += ["", module.NOTE.strip()] if hasattr(module, "NOTE") else []
