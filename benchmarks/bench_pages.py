@@ -4,11 +4,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from threading import Thread
 
 import chromium
 import notebooks
@@ -46,15 +43,6 @@ def stock(folder: Path) -> Path:
     return folder
 
 
-@contextmanager
-def served(site: Path) -> Iterator[str]:
-    """The address of a server of these pages."""
-    with serve.make_server(str(site), 0) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
 def measured(browser: Browser, address: str) -> tuple[str, Load]:
     """A page's figures in words, and one of its loads."""
     loads = [weigh(browser, address, line=FAST_3G) for _ in range(RUNS)]
@@ -74,7 +62,7 @@ def rows() -> list[tuple[str, str, str]]:
         ours = build(ROOT, folder / "ours")
         plain = build(stock(folder / "source"), folder / "stock")
         browser = playwright.chromium.launch(executable_path=chromium.find())
-        with served(ours) as light, served(plain) as heavy:
+        with serve.served(ours) as light, serve.served(plain) as heavy:
             for path in notebooks.CHAPTERS:
                 page = f"chapters/{path.stem}.html"
                 mine, _ = measured(browser, f"{light}/{page}")

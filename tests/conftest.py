@@ -1,6 +1,5 @@
 """Fixtures that several test files share."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,12 +27,8 @@ def site(tmp_path_factory, worker_id) -> Path:
 @pytest.fixture(scope="session")
 def origin(site: Path) -> Iterator[str]:
     """The address of a server of the book's pages."""
-    with serve.make_server(str(site), 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serve.served(site) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from threading import Thread
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import chromium
@@ -259,14 +258,11 @@ def main(site: str, target: str) -> None:
         debian.install(CHINESE)
     if lacks_chinese():
         sys.exit(f"The glossary needs a font for Chinese. Debian: sudo apt-get install {CHINESE}")
-    with sync_playwright() as playwright, serve.make_server(site, 0) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        origin = f"http://127.0.0.1:{server.server_port}"
+    with sync_playwright() as playwright, serve.served(site) as origin:
         browser = playwright.chromium.launch(executable_path=chromium.find())
         page = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
         pdf = press(page, origin, join(take(page, origin, DOCUMENTS)))
         browser.close()
-        server.shutdown()
     pdf.save(target, object_stream_mode=ObjectStreamMode.generate, linearize=True, deterministic_id=True)
     print(f"The book is in {target}: {len(pdf.pages)} pages")
 

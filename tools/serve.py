@@ -12,6 +12,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import BinaryIO
 
 TEXTS = {".css", ".html", ".js", ".mjs", ".svg", ".xml"}
@@ -51,6 +52,19 @@ class Handler(SimpleHTTPRequestHandler):
 def make_server(folder: str, port: int) -> ThreadingHTTPServer:
     """Open `port` (0: any free one) on this machine only."""
     return ThreadingHTTPServer(("127.0.0.1", port), partial(Handler, directory=folder))
+
+
+@contextmanager
+def served(folder: str | Path) -> Iterator[str]:
+    """Serve a folder in the background; give its address."""
+    with make_server(str(folder), 0) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager
