@@ -1,24 +1,29 @@
-"""A fresh run of every chapter, in the project's own JupyterLab; its figures driven once."""
+"""Every chapter in the project's own JupyterLab: its text is read, its figures are run and driven once.
 
+Only the cells that a figure needs are run here. nbval runs all of them, see conftest.py beside `tests`.
+"""
+
+import copy
 import json
 import os
 import re
 import shutil
 import socket
 import subprocess
+import symtable
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import notebooks
-import psutil
 import pytest
 from browsing import ROOT, drive_by_keys, raw_markup, stored_figures
+from IPython.core.inputtransformer2 import TransformerManager
+from nbformat import NotebookNode
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -30,16 +35,15 @@ SETTINGS = {
     },  # every cell is in the page, not only those in view
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
-STATE = """() => {
-    const panel = window.jupyterapp.shell.currentWidget;
-    const cells = [...panel.content.model.cells].filter(cell => cell.type === 'code');
-    return {
-        id: panel.sessionContext.session?.kernel?.id,
-        kernel: panel.sessionContext.session?.kernel?.status,
-        counts: cells.map(cell => cell.executionCount),
-        errors: cells.flatMap(cell => cell.outputs.toJSON()).filter(output => output.output_type === 'error'),
-    };
-}"""
+CELLS = """const {content, sessionContext} = window.jupyterapp.shell.currentWidget;
+    const cells = [...content.model.cells].filter(cell => cell.type === 'code');
+    const errors = cells.flatMap(cell => cell.outputs.toJSON())
+        .filter(output => output.output_type === 'error');"""
+ERRORS = f"() => {{ {CELLS} return errors; }}"
+DONE = f"""() => {{ {CELLS}
+    return errors.length || (sessionContext.session.kernel.status === 'idle'
+        && cells.every((cell, number) => cell.executionCount === number + 1));
+}}"""
 
 
 def wait_for_server(url: str, server: subprocess.Popen, log: Path) -> None:
@@ -55,12 +59,47 @@ def wait_for_server(url: str, server: subprocess.Popen, log: Path) -> None:
     pytest.fail(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8')}")
 
 
+def makes_and_needs(source: str) -> tuple[set[str], set[str]]:
+    """Names that a cell defines, and names that it has from other cells."""
+    cell = symtable.symtable(source, "cell", "exec")
+    defined = {name.get_name() for name in cell.get_symbols() if name.is_assigned() or name.is_imported()}
+    tables = [cell]
+    used = set()
+    for table in tables:  # grows: a cell's functions, and theirs
+        tables.extend(table.get_children())
+        used.update(
+            name.get_name()
+            for name in table.get_symbols()
+            if name.is_referenced() and (table is cell or name.is_global())
+        )
+    return defined, used - defined
+
+
+def for_figures(chapter: NotebookNode) -> NotebookNode:
+    """A chapter with its text, its figures and explorations of one's own photos, and the cells they need."""
+    short = copy.deepcopy(chapter)
+    needed: set[str] = set()
+    for cell in reversed(chapter.cells):
+        if cell.cell_type != "code":
+            continue
+        interactive = any("data-convlab-figure" in str(output.get("data")) for output in cell.outputs)
+        makes, needs = makes_and_needs(TransformerManager().transform_cell(cell.source))
+        if interactive or "OwnPhoto(" in cell.source or makes & needed:
+            needed = needed - makes | needs
+        else:
+            short.cells.remove(cell)
+    notebooks.clear(short)
+    return short
+
+
 @pytest.fixture(scope="module")
 def jupyterlab(tmp_path_factory) -> Iterator[str]:
     """The address of a JupyterLab on a copy of the chapters, with no settings but ours."""
     home = tmp_path_factory.mktemp("jupyter")
     work = home / "book"
     shutil.copytree(ROOT / "chapters", work / "chapters")
+    for path in notebooks.CHAPTERS:
+        nbformat.write(for_figures(notebooks.read(path)), work / "chapters" / path.name)
     for name, setting in SETTINGS.items():
         file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -103,16 +142,9 @@ def path(request) -> Path:
     return request.param
 
 
-@dataclass
-class Opened:
-    """A chapter in JupyterLab after Run All, and what the run gave."""
-
-    page: Page
-    run: notebooks.Run
-
-
 @pytest.fixture(scope="module")
-def opened(path: Path, browser: Browser, jupyterlab: str) -> Iterator[Opened]:
+def chapter(path: Path, browser: Browser, jupyterlab: str) -> Iterator[Page]:
+    """The chapter after Run All."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     context.route(
         "**/*", lambda route: route.continue_() if jupyterlab in route.request.url else route.abort()
@@ -120,62 +152,11 @@ def opened(path: Path, browser: Browser, jupyterlab: str) -> Iterator[Opened]:
     page = context.new_page()
     page.goto(f"{jupyterlab}/lab/workspaces/run/tree/chapters/{path.name}?reset")
     page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady", timeout=60_000)
-    watch = notebooks.Watch(kernel(page.evaluate(STATE)["id"]))
-    watch.start()
-    begin = time.monotonic()
     page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    number = len(notebooks.code_cells(notebooks.read(path)))
-    while time.monotonic() < begin + 120:
-        page.wait_for_timeout(500)
-        state = page.evaluate(STATE)
-        if state["errors"] or (state["kernel"] == "idle" and state["counts"] == list(range(1, number + 1))):
-            break
-    watch.stopped.set()
-    watch.join()
-    fresh = page.evaluate("window.jupyterapp.shell.currentWidget.content.model.toJSON()")
-    notebook = nbformat.from_dict(fresh)
-    notebooks.normalise(notebook)
-    yield Opened(page, notebooks.Run(notebook, time.monotonic() - begin, watch.used, watch.peak))
+    page.wait_for_function(f"({DONE})()", timeout=60_000, polling=200)
+    assert page.evaluate(ERRORS) == []
+    yield page
     context.close()
-
-
-@pytest.fixture
-def chapter(opened: Opened) -> Page:
-    return opened.page
-
-
-def kernel(name: str) -> int:
-    """Process of the kernel with this name."""
-    for process in psutil.process_iter(["cmdline"]):
-        if any(name in word for word in process.info["cmdline"] or []):
-            return process.pid
-    return pytest.fail(f"no kernel {name}")
-
-
-def test_fresh_run_equals_the_stored_one(opened, path):
-    assert notebooks.problems(opened.run.notebook) == []
-    assert notebooks.differences(notebooks.read(path), opened.run.notebook) == [], "run `make notebooks`"
-
-
-def test_run_is_quick_and_small(opened):
-    assert opened.run.processor_seconds < 60  # its wall time depends on the tests that run beside it
-    assert 10e6 < opened.run.memory < 1e9
-
-
-def test_student_copy_runs_and_finds_every_exercise_unanswered(opened):
-    """Its code is the chapter's, which was run; only solutions are gone, and they are text."""
-    whole = opened.run.notebook
-    copied = notebooks.student_copy(whole)
-    gone = [cell for cell in whole.cells if cell.id not in {cell.id for cell in copied.cells}]
-    assert len(gone) >= 6
-    assert all(cell.cell_type == "markdown" and "<summary>Solution" in cell.source for cell in gone)
-    assert "<summary>Solution" not in "".join(cell.source for cell in copied.cells)
-    assert all(cell.outputs == [] for cell in notebooks.code_cells(copied))
-    checks = [cell for cell in notebooks.code_cells(whole) if "exercise" in cell.metadata.get("tags", [])]
-    assert len(checks) == len(gone)
-    for cell in checks:
-        (output,) = cell.outputs
-        assert re.fullmatch(r"[A-Z]{2}-E\d+: not answered yet\.\n", output.text)
 
 
 def test_text_is_rendered(chapter):

@@ -1,4 +1,4 @@
-"""The chapters as files. (Fresh runs: by nbval, see pyproject.toml, and in test_jupyterlab.py.)"""
+"""The chapters as files. (Fresh runs: by nbval, see conftest.py beside `tests`.)"""
 
 import base64
 import copy
@@ -93,6 +93,27 @@ def test_text_reads_well_outside_the_book(path):
     """No MyST directive, role or target: JupyterLab, Colab and GitHub would show it as raw text."""
     texts = [cell.source for cell in notebooks.read(path).cells if cell.cell_type == "markdown"]
     assert [match[0] for text in texts for match in MARKUP.finditer(text)] == []
+
+
+@every_chapter
+def test_student_copy_has_the_code_and_no_solution(path):
+    whole = notebooks.read(path)
+    copied = notebooks.student_copy(whole)
+    gone = [cell for cell in whole.cells if cell.id not in {cell.id for cell in copied.cells}]
+    assert len(gone) >= 6
+    assert all(cell.cell_type == "markdown" and "<summary>Solution" in cell.source for cell in gone)
+    assert "<summary>Solution" not in "".join(cell.source for cell in copied.cells)
+    assert all(cell.outputs == [] for cell in notebooks.code_cells(copied))
+
+
+@every_chapter
+def test_every_exercise_is_unanswered(path):
+    whole = notebooks.read(path)
+    checks = [cell for cell in notebooks.code_cells(whole) if "exercise" in cell.metadata.get("tags", [])]
+    assert len(checks) == sum("solution" in cell.metadata.get("tags", []) for cell in whole.cells)
+    for cell in checks:
+        (output,) = cell.outputs
+        assert re.fullmatch(r"[A-Z]{2}-E\d+: not answered yet\.\n", output.text)
 
 
 # The comparison itself: none of the tests above is worth more than it

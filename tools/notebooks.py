@@ -64,6 +64,12 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+def clear(notebook: NotebookNode) -> None:
+    """Remove, in place, what its code printed."""
+    for cell in code_cells(notebook):
+        cell.outputs, cell.execution_count = [], None
+
+
 class Watch(threading.Thread):
     """Sample the memory and the processor time of a process and its children until stopped."""
 
@@ -88,8 +94,7 @@ class Watch(threading.Thread):
 def execute(path: Path) -> Run:
     """Run a notebook from top to bottom in a fresh kernel, in its own folder; raise if a cell fails."""
     notebook = read(path)
-    for cell in code_cells(notebook):
-        cell.outputs, cell.execution_count = [], None
+    clear(notebook)
     watches: list[Watch] = []
 
     def start_watch(notebook: NotebookNode) -> None:
@@ -231,8 +236,7 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
     """A chapter without its solutions and outputs."""
     copied = copy.deepcopy(notebook)
     copied.cells = [cell for cell in copied.cells if "solution" not in cell.metadata.get("tags", [])]
-    for cell in code_cells(copied):
-        cell.outputs, cell.execution_count = [], None
+    clear(copied)
     return copied
 
 
