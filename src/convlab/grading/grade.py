@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import dask
 import nbformat
 from distributed import Client, Future, LocalCluster, as_completed
 from tqdm import tqdm
@@ -23,6 +24,7 @@ def cluster(jobs: int, scheduler: str = "") -> Iterator[Client]:
             yield client
         return
     with (
+        dask.config.set({"distributed.worker.profile.enabled": False}),  # its samples pile up
         LocalCluster(
             n_workers=jobs, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
         ) as local,
