@@ -1,6 +1,5 @@
 # make serve      build the book and read it at http://localhost:8000 (PORT=8001 for another port)
-# make test       check everything: style, types, library, notebooks, pages, JupyterLab
-# make test-grading  check the grading of problem sets (Linux)
+# make test       check everything: style, types, library, notebooks, pages, JupyterLab, and on Linux grading
 # make book       build the book into _build/html
 # make pdf        print the book to _build/convlab.pdf; the next make book puts it beside the pages
 # make notebooks  run every chapter again, store its outputs, write copies for students
@@ -11,18 +10,23 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
 BIN := .venv/bin
 GRADING := .venv-grading/bin
-.PHONY: serve test test-grading book pdf notebooks bench clean
+LINUX := $(filter Linux,$(shell uname))
+.PHONY: serve test environments test-grading book pdf notebooks bench clean
 .DELETE_ON_ERROR:
 
 serve: book
 	@$(BIN)/python tools/serve.py _build/html $(PORT)
 
-test: .venv/all
+test: environments
 	$(BIN)/python tools/chromium.py
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadscope
+	$(if $(LINUX),@$(MAKE) --no-print-directory test-grading)
+
+environments: .venv/made $(if $(LINUX),.venv-grading/made)
+	@$(MAKE) --no-print-directory -j2 .venv/all $(if $(LINUX),.venv-grading/all)
 
 # Students' code runs in a sandbox that only Linux has.
 test-grading: .venv-grading/all
