@@ -8,11 +8,14 @@ from pathlib import Path
 
 import debian
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+NAMES = (
+    *("chromium-headless-shell", "chromium", "chromium-browser"),  # the first starts fastest
+    *("google-chrome", "google-chrome-stable", "chrome"),
+)
 MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 ADVICE = (
     "The page tests need Chromium, and it could not be installed. Install Chromium or Google Chrome"
-    " (Debian: sudo apt-get install chromium), or set CHROMIUM to the path of one."
+    " (Debian: sudo apt-get install chromium-headless-shell), or set CHROMIUM to the path of one."
 )
 
 
@@ -30,8 +33,8 @@ def find() -> str | None:
 
 
 def install() -> None:
-    """Install Chromium: Debian's package as root, else Playwright's download."""
-    debian.install("chromium")
+    """Install Chromium: Debian's package without a window as root, else Playwright's download."""
+    debian.install("chromium-headless-shell")
     if find() is None:
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
 
