@@ -83,6 +83,56 @@ def test_scripts_of_figures_are_shared(site):
     assert len(states) == 2
 
 
+# Every tag, class and id that comes to a page outside its figures.
+COMERS = """
+    window.comers = new Set();
+    const note = element => {
+        if (element.nodeType !== 1 || element.closest("[data-convlab-figure]")) return;
+        for (const name of [element.localName, element.id, ...element.classList]) comers.add(name);
+    };
+    new MutationObserver(changes => changes.forEach(({ target, addedNodes }) => {
+        note(target);
+        for (const added of addedNodes) [added, ...added.querySelectorAll?.("*") ?? []].forEach(note);
+    })).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["class"] });
+"""
+CONTROLS = (
+    ".theme-switch-button",
+    ".search-button__button",
+    ".bd-header-article .dropdown-toggle",
+    ".primary-toggle",
+    ".secondary-toggle",
+    ".copybtn",
+)
+
+
+def test_the_rules_for_what_scripts_bring_are_known(browser, origin, site):
+    brought = set()
+    for name in ("search.html?q=stride", f"{CHAPTERS[1]}?highlight=map"):
+        for view in VIEWPORTS.values():
+            page = browser.new_page(viewport=view)
+            page.add_init_script(COMERS)
+            page.goto(f"{origin}/{name}")
+            page.wait_for_load_state("networkidle")
+            for place in (4000, 0):
+                page.evaluate("place => scrollTo(0, place)", place)
+                page.wait_for_timeout(200)
+            for control in (page.locator(selector).first for selector in CONTROLS):
+                if control.is_visible():
+                    control.hover()
+                    page.wait_for_timeout(200)
+                    control.click()
+                    page.wait_for_timeout(200)
+                    page.keyboard.press("Escape")
+                    page.mouse.move(1, 400)
+                    page.evaluate("document.activeElement.blur()")  # its tooltip would lie on the next one
+                    page.wait_for_timeout(400)
+            source = (site / name.partition("?")[0]).read_text(encoding="utf-8")
+            brought |= set(page.evaluate("[...comers]")) - light.names_on(source)
+            page.close()
+    unstyled = {name for name in brought if re.fullmatch(r"(codecell|tooltip)\d+|icon-tabler.*|", name)}
+    assert brought - unstyled == set(light.MADE_BY_SCRIPTS.split())
+
+
 def test_rules_that_a_page_needs_stay(site):
     page = (site / CHAPTERS[0]).read_text(encoding="utf-8")
     style = page.partition("<style>.svg-inline--fa")[2].partition("</style>")[0]
@@ -95,7 +145,7 @@ def test_rules_that_a_page_needs_stay(site):
         "@media print",
     ):
         assert kept in style
-    for gone in (".accordion-button", ".sd-card", "Font Awesome 6 Brands", "webfonts"):
+    for gone in (".accordion-button", ".carousel", ".sd-card", "Font Awesome 6 Brands", "webfonts"):
         assert gone not in style
 
 
@@ -105,7 +155,7 @@ def test_choosing_rules():
         skip_whitespace=True,
     )
     rules = light.compile_rules(sheet)
-    assert light.choose(rules, {"a", "c", "p"}) == ".a{x:1}#c,.d{x:3}@media print{.a{x:5}}p:has(.z){x:6}"
+    assert light.choose(rules, {"a", "c", "p"}) == ".a{x:1}#c{x:3}@media print{.a{x:5}}p:has(.z){x:6}"
     assert light.choose(rules, set()) == ""
 
 

@@ -45,7 +45,13 @@ FOR_SEARCH = [  # the search page needs them, at once
     re.compile(r"\s*<script>DOCUMENTATION_OPTIONS\.[^<]*</script>"),
 ]
 SCRIPT = re.compile(r"<script(?![^>]*\bdefer\b)(?=[^>]*\bsrc=)")
+DEFERRED = re.compile(r"\s*<script defer[^>]*></script>")
 SOURCE = re.compile(r'<script[^>]*\bsrc="([^"?]*)')
+MADE_BY_SCRIPTS = (  # classes and tags that the theme's scripts bring to a page
+    "bs-tooltip-auto context copybtn dropdown-menu-dark fade h2 highlighted highlight-link icon noprint "
+    "o-tooltip--left pst-sidebar-hidden rect scrolled search search-summary show success textarea "
+    "tooltip tooltip-arrow tooltip-inner"
+)
 STYLES = {"fa-solid", "fa-brands", "fas", "fab"}
 ADDED = """.svg-inline--fa{height:1em;overflow:visible;vertical-align:-.125em}
 @font-face{font-family:"Font Awesome 6 Free";font-weight:900;src:url("/_static/icons.woff")}
@@ -56,10 +62,10 @@ ADDED = """.svg-inline--fa{height:1em;overflow:visible;vertical-align:-.125em}
 
 @dataclass
 class Rule:
-    """A rule of style: its text, and for each of its selectors the names that must be on a page."""
+    """A rule of style: its selectors, each with the names that must be on a page, and its declarations."""
 
-    text: str
-    needs: list[set[str]]
+    selectors: list[tuple[str, set[str]]]
+    body: str
 
 
 @dataclass
@@ -70,17 +76,31 @@ class Block:
     rules: list["Rule | Block"]
 
 
-def needs(selectors: str) -> list[set[str]]:
-    r"""The tags, classes and ids that each selector asks for.
+def needs(selector: str) -> set[str]:
+    r"""The tags, classes and ids that a selector asks for.
 
-    >>> [sorted(names) for names in needs(r"a.b:not(.c, .d) > #e::before, [f], .w-50\%")]
-    [['a', 'b', 'e'], [], ['w-50%']]
+    >>> sorted(needs("a.b:not(.c, .d) > #e::before")), needs("[f]"), needs(r".w-50\%")
+    (['a', 'b', 'e'], set(), {'w-50%'})
     """
-    plain, shorter = "", re.sub(r"\[[^\]]*\]", "", selectors)
+    plain, shorter = "", re.sub(r"\[[^\]]*\]", "", selector)
     while plain != shorter:
         plain, shorter = shorter, re.sub(r"::?[\w-]+(?:\([^()]*\))?", "", shorter)
-    names = [re.findall(r"(?:\\.|[\w-])+", selector) for selector in plain.split(",")]
-    return [{re.sub(r"\\(.)", r"\1", name) for name in found} for found in names]
+    return {re.sub(r"\\(.)", r"\1", name) for name in re.findall(r"(?:\\.|[\w-])+", plain)}
+
+
+def selectors(prelude: list[Node]) -> list[str]:
+    """The selectors of a rule.
+
+    >>> selectors(tinycss2.parse_component_value_list("a:is(b, c), d"))
+    ['a:is(b, c)', 'd']
+    """
+    parts: list[list[Node]] = [[]]
+    for node in prelude:
+        if node == ",":
+            parts.append([])
+        else:
+            parts[-1].append(node)
+    return [tinycss2.serialize(part).strip() for part in parts]
 
 
 def read(path: Path) -> list[Rule | Block]:
@@ -101,17 +121,27 @@ def compile_rules(nodes: list[Node]) -> list[Rule | Block]:
     found: list[Rule | Block] = []
     for node in nodes:
         if isinstance(node, QualifiedRule):
-            selectors = tinycss2.serialize(node.prelude).strip()
             body = tinycss2.parse_blocks_contents(node.content, skip_comments=True, skip_whitespace=True)
             text = ";".join(declaration.serialize() for declaration in body)
-            found.append(Rule(f"{selectors}{{{text}}}", needs(selectors)))
+            found.append(Rule([(one, needs(one)) for one in selectors(node.prelude)], text))
         elif isinstance(node, AtRule) and node.lower_at_keyword in ("media", "supports"):
             inner = tinycss2.parse_rule_list(node.content, skip_comments=True, skip_whitespace=True)
             head = f"@{node.at_keyword}{tinycss2.serialize(node.prelude).rstrip()}"
             found.append(Block(head, compile_rules(inner)))
         elif isinstance(node, AtRule) and node.content is not None and "Font Awesome" not in node.serialize():
-            found.append(Rule(node.serialize(), [set()]))
+            name = f"@{node.at_keyword}{tinycss2.serialize(node.prelude).rstrip()}"
+            found.append(Rule([(name, set())], tinycss2.serialize(node.content)))
     return found
+
+
+def names_on(page: str) -> set[str]:
+    """The tags, classes and ids of a page.
+
+    >>> sorted(names_on('<p class="a b"><img id="c">'))
+    ['a', 'b', 'c', 'img', 'p']
+    """
+    values = re.findall(r'(?:class|id)="([^"]*)"', page)
+    return set(re.findall(r"<([a-z][\w-]*)", page)).union(*(value.split() for value in values))
 
 
 def choose(rules: list[Rule | Block], names: set[str]) -> str:
@@ -121,8 +151,8 @@ def choose(rules: list[Rule | Block], names: set[str]) -> str:
         if isinstance(rule, Block):
             inner = choose(rule.rules, names)
             text += f"{rule.head}{{{inner}}}" if inner else ""
-        elif any(needed <= names for needed in rule.needs):
-            text += rule.text
+        elif kept := [selector for selector, needed in rule.selectors if needed <= names]:
+            text += f"{','.join(kept)}{{{rule.body}}}"
     return text
 
 
@@ -144,6 +174,23 @@ def without_unread(style: str, others: str) -> str:
         style = shorter
 
 
+def text_first(page: str) -> str:
+    """Move the scripts that wait for the text from the head behind it, so that they don't share its line.
+
+    >>> text_first("<head><script defer src=a></script></head><p><script defer src=b></script>")
+    '<head></head><p><script defer src=a></script><script defer src=b></script>'
+    """
+    head, end, body = page.partition("</head>")
+    first = DEFERRED.search(body)
+    return (
+        DEFERRED.sub("", head)
+        + end
+        + body[: first.start()]
+        + "".join(DEFERRED.findall(head))
+        + body[first.start() :]
+    )
+
+
 class Site:
     """What all pages of a site share: rules of style and shapes of icons, read once."""
 
@@ -163,6 +210,7 @@ class Site:
             page = pattern.sub("", page)
         if path.name != "search.html":
             page = SCRIPT.sub("<script defer", page)
+            page = text_first(page)
         page = ICON.sub(self.icon, page)
         first = LINK.search(page)
         up = first[1].partition("_static/")[0]  # "../", or "/" on the page of a wrong address
@@ -207,14 +255,11 @@ class Site:
 
     def style(self, page: str) -> str:
         """The rules that a page can need, in the order of its style sheets."""
-        names = {"html", "body", "root"} | set(re.findall(r"<([a-z][\w-]*)", page))
-        for value in re.findall(r'(?:class|id)="([^"]*)"', page):
-            names |= set(value.split())
+        names = names_on(page) | set(MADE_BY_SCRIPTS.split())
         scripts = "".join(re.findall(r"<script[^>]*>(.+?)</script>", page, re.DOTALL))
         for source in SOURCE.findall(page):
             if "_static/" in source:  # not the index of the search
                 scripts += self.file(source).read_text(encoding="utf-8")
-        names |= set(re.findall(r"[A-Za-z_][\w-]*", scripts))
         chosen = ""
         for address in LINK.findall(page):
             sheet = self.file(address)
