@@ -21,9 +21,8 @@ Headless Chromium, 390×844 px, cold cache, pages compressed by gzip, nothing to
 all answers with their headers. Text: first contentful paint, median of {RUNS}, with the processor slowed
 down {SLOWER} ×, at 1.6 Mbit/s and 150 ms per request; in brackets by a preset of Chrome, 1.44 Mbit/s and
 562 ms. Shift: all layout shifts together. Stock: the same notebooks built by Jupyter Book with a title,
-an author and stored outputs, nothing else. What it asks of other hosts (MathJax, require.js, Jupyter's
-widgets) is refused and not counted: it is lighter here than in life, and its formulas, once set, would
-move the text.
+an author and stored outputs, nothing else. What it asks of another host (MathJax) is refused and not
+counted: it is lighter here than in life, and its formulas, once set, would move the text.
 """
 
 
