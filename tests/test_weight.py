@@ -1,5 +1,6 @@
 """What the chapters cost a reader on a phone who comes for the first time; how the pages were made light."""
 
+import gzip
 import json
 import re
 from html import unescape
@@ -25,6 +26,13 @@ def test_a_chapter_is_light_and_stands_still(browser, origin, name):
     assert load.shift <= 0.05
     assert load.elsewhere == []
     assert [url for url in load.requests if light.FIGURES in url] == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_text_comes_early(site, name):
+    before, _, after = (site / name).read_text(encoding="utf-8").partition("<h1")
+    assert len(gzip.compress(before.encode())) <= 24_000
+    assert "<script defer" not in before + after.partition("</article>")[0]
 
 
 def test_a_jump_counts(browser, tmp_path):
