@@ -60,7 +60,9 @@ def rows() -> list[tuple[str, str, str]]:
         folder = Path(name)
         ours = build(ROOT, folder / "ours")
         plain = build(stock(folder / "source"), folder / "stock")
-        browser = playwright.chromium.launch(executable_path=chromium.find())
+        program = chromium.find()
+        browser = playwright.chromium.launch(executable_path=program)
+        version = f"{Path(program or '').name} {browser.version}"
         with serve.served(ours) as light, serve.served(plain) as heavy:
             for path in notebooks.CHAPTERS:
                 page = f"chapters/{path.stem}.html"
@@ -72,4 +74,8 @@ def rows() -> list[tuple[str, str, str]]:
                 table.append((f"{chapter}, stock", theirs, ""))
         browser.close()
     asked = f"{', '.join(sorted(url.split('/', 3)[3] for url in elsewhere))}"
-    return [*table, ("stock, asked of other hosts and refused", asked, "ours: none")]
+    return [
+        *table,
+        ("stock, asked of other hosts and refused", asked, "ours: none"),
+        ("browser", version, ""),
+    ]

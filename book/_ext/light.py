@@ -124,13 +124,13 @@ def compile_rules(nodes: list[Node]) -> list[Rule | Block]:
             body = tinycss2.parse_blocks_contents(node.content, skip_comments=True, skip_whitespace=True)
             text = ";".join(declaration.serialize() for declaration in body)
             found.append(Rule([(one, needs(one)) for one in selectors(node.prelude)], text))
-        elif isinstance(node, AtRule) and node.lower_at_keyword in ("media", "supports"):
-            inner = tinycss2.parse_rule_list(node.content, skip_comments=True, skip_whitespace=True)
+        elif isinstance(node, AtRule) and node.content is not None:
             head = f"@{node.at_keyword}{tinycss2.serialize(node.prelude).rstrip()}"
-            found.append(Block(head, compile_rules(inner)))
-        elif isinstance(node, AtRule) and node.content is not None and "Font Awesome" not in node.serialize():
-            name = f"@{node.at_keyword}{tinycss2.serialize(node.prelude).rstrip()}"
-            found.append(Rule([(name, set())], tinycss2.serialize(node.content)))
+            if node.lower_at_keyword in ("media", "supports"):
+                inner = tinycss2.parse_rule_list(node.content, skip_comments=True, skip_whitespace=True)
+                found.append(Block(head, compile_rules(inner)))
+            elif "Font Awesome" not in node.serialize():
+                found.append(Rule([(head, set())], tinycss2.serialize(node.content)))
     return found
 
 
@@ -181,14 +181,9 @@ def text_first(page: str) -> str:
     '<head></head><p><script defer src=a></script><script defer src=b></script>'
     """
     head, end, body = page.partition("</head>")
-    first = DEFERRED.search(body)
-    return (
-        DEFERRED.sub("", head)
-        + end
-        + body[: first.start()]
-        + "".join(DEFERRED.findall(head))
-        + body[first.start() :]
-    )
+    moved = "".join(DEFERRED.findall(head))
+    place = DEFERRED.search(body).start()
+    return DEFERRED.sub("", head) + end + body[:place] + moved + body[place:]
 
 
 class Site:
@@ -209,8 +204,7 @@ class Site:
         for pattern in NOT_NEEDED if path.name == "search.html" else NOT_NEEDED + FOR_SEARCH:
             page = pattern.sub("", page)
         if path.name != "search.html":
-            page = SCRIPT.sub("<script defer", page)
-            page = text_first(page)
+            page = text_first(SCRIPT.sub("<script defer", page))
         page = ICON.sub(self.icon, page)
         first = LINK.search(page)
         up = first[1].partition("_static/")[0]  # "../", or "/" on the page of a wrong address
