@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -190,6 +191,22 @@ def grid_numbers(grid: Locator) -> list[str]:
 def says(root: Page | Locator, text: str) -> None:
     """Wait until a figure tells this text."""
     expect(root.locator("[aria-live]")).to_contain_text(text)
+
+
+FRAME = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+@contextmanager
+def no_frames(page: Page) -> Iterator[None]:
+    """What is done meanwhile all comes before the next frame, as on a slow machine."""
+    page.evaluate("""() => {
+        const [next, held] = [requestAnimationFrame, []];
+        window.requestAnimationFrame = call => held.push(call);
+        window.goOn = () => { window.requestAnimationFrame = next; held.forEach(call => next(call)); };
+    }""")
+    yield
+    page.evaluate("goOn()")
+    page.evaluate(FRAME)
 
 
 def walk(page: Page, rows: int, columns: int) -> Iterator[tuple[int, int]]:

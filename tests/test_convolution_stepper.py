@@ -3,7 +3,7 @@ import re
 
 import numpy as np
 import pytest
-from browsing import check_layout, grid_numbers, in_javascript, says, walk
+from browsing import check_layout, grid_numbers, in_javascript, no_frames, says, walk
 from playwright.sync_api import Page, expect
 
 from convlab import kernels, ops
@@ -231,6 +231,11 @@ def test_buttons(visit):
     assert output(page) == whole
     following.click()
     says(page, "Output unit (0, 0)")
+    again.click()
+    with no_frames(page):
+        following.dblclick()
+    says(page, "Output unit (0, 2)")
+    assert output(page) == [*whole[:3], *[""] * 6]
 
 
 def test_weights_may_be_edited(visit):

@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from browsing import check_layout, grid_numbers, in_javascript, says, walk
+from browsing import check_layout, grid_numbers, in_javascript, no_frames, says, walk
 from playwright.sync_api import Page, expect
 
 from convlab import kernels, ops
@@ -189,8 +189,9 @@ def test_channels_are_switched_off_by_keyboard_and_by_pointer(visit):
     tells(page, (1, 1), (1, 0, 1))
     assert numbers(page, ".cff-stage svg") == [written(number) for number in total((1, 0, 1)).ravel()]
     assert page.locator(".cff-channel.cff-off").count() == 1
-    page.get_by_label("red").click()
-    page.get_by_text("blue", exact=True).click()
+    with no_frames(page):
+        page.get_by_label("red").click()
+        page.get_by_text("blue", exact=True).click()
     tells(page, (1, 1), (0, 0, 0))
     assert numbers(page, ".cff-stage svg") == ["1"] * 9  # the bias alone
     page.get_by_label("green").press("Space")

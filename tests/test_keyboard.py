@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from browsing import PAGES, VIEWPORTS, View
+from browsing import FRAME, PAGES, VIEWPORTS, View, live_text, no_frames
 from playwright.sync_api import Browser, Page, expect
 
 CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
@@ -159,7 +159,6 @@ MOVING = """() => [...document.querySelectorAll('*')].flatMap(e => ['', '::befor
     return moves && `${e.outerHTML.slice(0, 80)} ${part}`;
 })).filter(Boolean).concat(document.getAnimations().map(one => `${one.animationName ?? one}`))"""
 
-FRAME = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 HOLDER = "document.activeElement.closest('dialog')?.id ?? document.activeElement.className"
 
 
@@ -227,6 +226,22 @@ def check_stops(stops: list[dict]) -> None:
 def test_walk(opened):
     assert walk(opened.page, short=opened.name != CHAPTERS[0]) > 60
     assert opened.complaints() == []
+
+
+def test_no_key_is_lost_between_two_frames(opened):
+    """Two quick keys lead where two slow ones lead."""
+    for stage in opened.page.get_by_role("application").all():
+        figure = stage.locator("xpath=ancestor::figure")
+        told = []
+        for key in ("ArrowLeft", "ArrowLeft", "ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"):
+            stage.press(key)
+            opened.page.evaluate(FRAME)
+            told.append(live_text(figure))
+        assert told[5] == told[1] != told[3]
+        with no_frames(opened.page):
+            stage.press("ArrowRight")
+            stage.press("ArrowRight")
+        assert live_text(figure) == told[3]
 
 
 def test_walk_back_on_a_phone(phone):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from browsing import (
+    FRAME,
     check_layout,
     check_nonsense,
     check_refusal,
@@ -349,7 +350,7 @@ def test_first_view(visit):
 
 def outlines(page: Page, of: str) -> list[str]:
     """What the paths of a kind draw: on the picture, or on the maps, the finest first."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(FRAME)
     return page.locator(of).evaluate_all("all => all.map(e => e.getAttribute('d'))")
 
 
@@ -510,7 +511,7 @@ def drag(page: Page, start, end) -> None:
 
 
 def the_box(page: Page) -> list[int]:
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(FRAME)
     left, top, width, height = (
         int(page.get_by_role("spinbutton", name=name).input_value())
         for name in ("left", "top", "width", "height")

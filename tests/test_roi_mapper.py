@@ -3,7 +3,7 @@ import re
 
 import numpy as np
 import pytest
-from browsing import check_layout, check_nonsense, check_refusal, in_javascript, says
+from browsing import FRAME, check_layout, check_nonsense, check_refusal, in_javascript, says
 from playwright.sync_api import Page, expect
 
 from convlab.data import photo
@@ -298,7 +298,7 @@ def drag(page: Page, start, end) -> None:
 
 
 def the_box(page: Page) -> list[int]:
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(FRAME)
     return [
         int(page.get_by_role("spinbutton", name=name).input_value())
         for name in ("left", "top", "right", "bottom")
@@ -364,6 +364,7 @@ def test_two_figures_are_independent(visit):
     second.scroll_into_view_if_needed()
     says(second, "stride 32")
     first.locator("[data-drive=keys]").press("ArrowLeft")
+    says(first, "Box (89, 60, 229, 170), stride 16.")
     first.get_by_role("combobox").select_option("8")
     says(first, "Box (89, 60, 229, 170), stride 8.")
     says(second, "Box (90, 60, 230, 170), stride 32.")

@@ -83,9 +83,12 @@ function render({ model, el }) {
   const options = { kernel: ["edited", ...Object.keys(presets)], ...CHOICES };
   for (const menu of el.querySelectorAll("select")) menu.append(...options[menu.name].map((name) => new Option(name)));
 
-  let now, size, unit, number; // as painted: settings, shape of the output, unit, its number in reading order
+  let now, size; // as painted: settings, shape of the output
   let layout, input, taps, formulas, output; // the grids, drawn again for another layout
   let visited; // numbers of units
+
+  const place = () => model.get("unit").map((at, axis) => Math.min(at, size[axis] - 1));
+  const number = () => place()[0] * size[1] + place()[1]; // in reading order
 
   function build() {
     const { image, kernel, padding } = now;
@@ -115,15 +118,14 @@ function render({ model, el }) {
     now = Object.fromEntries(SETTINGS.map((name) => [name, model.get(name)]));
     const { image, kernel, stride, padding } = now;
     size = outputShape(now);
-    unit = model.get("unit").map((at, axis) => Math.min(at, size[axis] - 1));
-    number = unit[0] * size[1] + unit[1];
+    const unit = place();
     const wanted = [sizes(image), image, sizes(kernel), stride, padding].join();
     if (wanted !== layout) {
       layout = wanted;
-      visited = new Set(Array(number).keys());
+      visited = new Set(Array(number()).keys());
       build();
     }
-    visited.add(number);
+    visited.add(number());
 
     const [top, left] = unit.map((at) => at * stride);
     input.outline("cf-input", [top, left, top + kernel.length, left + kernel[0].length]);
@@ -176,14 +178,15 @@ function render({ model, el }) {
     alert.textContent = valid ? "" : `A weight is a number from −${WEIGHT} to ${WEIGHT}; the last one is kept.`;
     const edit = (row, u) =>
       row.map((weight, v) => (weights.children[u * row.length + v] === target ? +target.value : weight));
-    if (valid) update(model, { kernel: now.kernel.map(edit) });
+    if (valid) update(model, { kernel: model.get("kernel").map(edit) });
   });
   weights.addEventListener("focusout", () => setTimeout(paint)); // shows the weights that are in use
 
   const go = (unit) => update(model, { unit });
   buttons[0].addEventListener("click", () => {
-    const next = (number + 1) % output.count;
+    const next = (number() + 1) % output.count;
     go([Math.floor(next / size[1]), next % size[1]]);
+    paint(); // marks each unit as visited, however fast the steps
   });
   buttons[1].addEventListener("click", () => {
     layout = ""; // forgets the visited
@@ -191,8 +194,8 @@ function render({ model, el }) {
     paint();
   });
   const cellAt = (event) => unitAt(now, input.cellAt(event));
-  explore(stages[0], () => ({ shape: size, cellAt }), () => unit, go);
-  explore(stages[1], () => output, () => unit, go);
+  explore(stages[0], () => ({ shape: size, cellAt }), place, go);
+  explore(stages[1], () => output, place, go);
   return keepPainted(model, [...SETTINGS, "unit"], paint);
 }
 

@@ -64,7 +64,7 @@ function render({ model, el }) {
   const [rows, stage, live] = [".cff-rows", ".cff-stage", "[aria-live]"].map(find);
   const titles = el.querySelectorAll(".cf-title b");
 
-  let now, unit; // as painted
+  let now; // as painted
   let layout, channels, total; // the grids, drawn again for another image or filter
 
   const draw = (svg, size) => {
@@ -94,8 +94,8 @@ function render({ model, el }) {
       kernel.write(kernels[c].flat(), reach(kernels));
       kernel.outline("cf-kernel", [0, 0, ...shapes[1]]);
       const cellAt = (event) => unitAt(now, input.cellAt(event));
-      explore(row.querySelector("svg"), () => ({ shape: shapes[2], cellAt }), () => unit, go);
-      explore(row.querySelector("svg:last-child"), () => map, () => unit, go);
+      explore(row.querySelector("svg"), () => ({ shape: shapes[2], cellAt }), place, go);
+      explore(row.querySelector("svg:last-child"), () => map, place, go);
       return { row, input, map };
     });
   }
@@ -104,7 +104,6 @@ function render({ model, el }) {
     now = Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));
     const { image, kernels, bias, names, active } = now;
     const shape = mapShape(now);
-    unit = now.unit.map((at, axis) => Math.min(at, shape[axis] - 1));
     const wanted = JSON.stringify([image, kernels, names]);
     if (wanted !== layout) {
       layout = wanted;
@@ -113,7 +112,7 @@ function render({ model, el }) {
     const maps = intermediate(now);
     const sums = output(now, maps);
     const reach = Math.max(...[...maps, sums].flat().map(Math.abs)) || 1;
-    const [row, column] = unit;
+    const [row, column] = place();
     const here = [row, column, row + 1, column + 1];
     const value = (map) => map[row * shape[1] + column];
     total.write(sums, reach);
@@ -136,11 +135,12 @@ function render({ model, el }) {
     );
   }
 
+  const place = () => model.get("unit").map((at, axis) => Math.min(at, total.shape[axis] - 1));
   const go = (unit) => update(model, { unit });
   find("form").addEventListener("change", ({ target: { name, checked } }) => {
-    update(model, { active: now.active.map((on, c) => (String(c) === name ? checked : on)) });
+    update(model, { active: model.get("active").map((on, c) => (String(c) === name ? checked : on)) });
   });
-  explore(stage, () => total, () => unit, go);
+  explore(stage, () => total, place, go);
   return keepPainted(model, NAMES, paint);
 }
 
