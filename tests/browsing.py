@@ -28,6 +28,7 @@ DOCUMENTS = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter
 PAGES = [f"{name}.html" for name in DOCUMENTS] + ["search.html"]
 VIEWPORTS = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 ADDRESS = "https://github.com/ada/convlab"
+FRAME = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 MARKUP = re.compile(r".*(?:\$[^$\n]+\$|\\\(|:::|\{[a-z:-]+\}`|```).*")
 
@@ -191,9 +192,6 @@ def grid_numbers(grid: Locator) -> list[str]:
 def says(root: Page | Locator, text: str) -> None:
     """Wait until a figure tells this text."""
     expect(root.locator("[aria-live]")).to_contain_text(text)
-
-
-FRAME = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 @contextmanager
